@@ -1,0 +1,84 @@
+# Two commands do all set-up: `make demo` and `make test`. A second run builds nothing.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+export PATH := $(PATH):$(HOME)/.cargo/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export CARGO_TERM_PROGRESS_WHEN ?= auto
+
+VENV := .venv
+BIN := $(VENV)/bin
+RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name build.rs)
+SAY := @printf '\n== %s\n'
+
+.PHONY: help demo test test-rust test-python test-pythons lint format wheel bench-bridge clean
+
+help: ## Show the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/.made:
+	$(SAY) "A virtual environment in $(VENV)"
+	@python=$$(scripts/prerequisites.sh) && "$$python" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1' 'maturin>=1.14,<2'
+	@touch $@
+
+$(VENV)/.native: $(VENV)/.made $(RUST) pyproject.toml
+	@scripts/prerequisites.sh >/dev/null
+	$(SAY) "Building the native module and installing the package (the first time: some minutes)"
+	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --extras local,testing
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.native
+	$(SAY) "Installing what the tests need"
+	@$(BIN)/python -m pip install --quiet --group test
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.test
+	$(SAY) "Installing the checkers"
+	@$(BIN)/python -m pip install --quiet --group lint
+	@touch $@
+
+demo: $(VENV)/.native ## Ask a spoken question offline and hear the answer, through both engines
+	@$(BIN)/voxloop demo $(ARGS)
+
+test: test-rust test-python ## Run every test
+
+test-rust: $(VENV)/.made
+	$(SAY) "Rust tests"
+	@cargo test --quiet --workspace --exclude voxloop-py
+	$(SAY) "The wake-up protocol under every interleaving (loom)"
+	@RUSTFLAGS="--cfg loom" cargo test --quiet -p voxloop-net --target-dir target/loom --lib loom
+
+test-python: $(VENV)/.test
+	$(SAY) "Python tests"
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-pythons: $(VENV)/.test ## Import, native tests and demo on every other CPython found, with one abi3 wheel
+	@scripts/other-pythons.sh
+
+lint: $(VENV)/.lint ## Formatting, lints, types, stubs, import layers
+	$(SAY) "Rust: format and clippy"
+	@cargo fmt --all --check
+	@cargo clippy --quiet --workspace --all-targets -- -D warnings
+	$(SAY) "Python: ruff, mypy, pyright, import layers, stub"
+	@$(BIN)/ruff format --check python tests benches
+	@$(BIN)/ruff check python tests benches
+	@$(BIN)/mypy
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+	@$(BIN)/lint-imports
+	@MYPYPATH=python $(BIN)/python -m mypy.stubtest voxloop._native --allowlist tests/contract/stubtest-allowlist.txt
+
+format: $(VENV)/.lint ## Format everything
+	@cargo fmt --all
+	@$(BIN)/ruff format python tests benches
+	@$(BIN)/ruff check --fix python tests benches
+
+wheel: $(VENV)/.made ## Build the release wheel and prove it in a clean environment without Rust
+	$(SAY) "Building the release wheel"
+	@$(BIN)/maturin build --release --out dist
+	@scripts/prove-wheel.sh
+
+bench-bridge: $(VENV)/.test ## Measure the bridge against websockets under trio, TLS on both sides
+	@$(BIN)/python benches/bridge.py $(ARGS)
+
+clean: ## Remove what was built
+	rm -rf $(VENV) .venv-* target dist voxloop-demo
