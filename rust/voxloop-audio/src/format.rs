@@ -162,7 +162,11 @@ pub(crate) fn check_rate(sample_rate: u32) -> Result<()> {
         return Ok(());
     }
     let (low, high) = (Format::MIN_SAMPLE_RATE, Format::MAX_SAMPLE_RATE);
-    Err(AudioError::format("sample rate", format!("{sample_rate} Hz"), format!("{low} to {high} Hz")))
+    Err(AudioError::format(
+        "sample rate",
+        format!("{sample_rate} Hz"),
+        format!("{low} to {high} Hz"),
+    ))
 }
 
 /// Refuses a channel count outside 1 to [`Format::MAX_CHANNELS`].
@@ -203,7 +207,11 @@ mod tests {
             (24_000, 0, false),
             (24_000, 33, false),
         ] {
-            assert_eq!(Format::new(rate, channels, Encoding::Pcm16).is_ok(), ok, "{rate} {channels}");
+            assert_eq!(
+                Format::new(rate, channels, Encoding::Pcm16).is_ok(),
+                ok,
+                "{rate} {channels}"
+            );
         }
         let error = Format::new(0, 1, Encoding::Pcm16).unwrap_err();
         assert_eq!(error.code(), "audio_format");

@@ -34,9 +34,10 @@ impl<T: Copy + Default> Framer<T> {
     /// the channel count is out of range.
     pub fn new(frames: usize, channels: u16) -> Result<Self> {
         check_channels(channels)?;
-        let block = frames.checked_mul(usize::from(channels)).filter(|&n| n > 0).ok_or_else(|| {
-            AudioError::format("frames per block", frames, "at least 1, within memory")
-        })?;
+        let block =
+            frames.checked_mul(usize::from(channels)).filter(|&n| n > 0).ok_or_else(|| {
+                AudioError::format("frames per block", frames, "at least 1, within memory")
+            })?;
         Ok(Self { block, channels, pending: Vec::new() })
     }
 
@@ -140,7 +141,7 @@ mod tests {
             sizes in proptest::collection::vec(0_usize..60, 0..30),
         ) {
             let total: usize = sizes.iter().sum::<usize>() * usize::from(channels);
-            let input: Vec<i16> = (0..total as i32).map(|i| i as i16).collect();
+            let input: Vec<i16> = (0_i16..).take(total).collect();
             let mut framer = Framer::new(frames, channels).unwrap();
             let (mut out, mut rest) = (Vec::new(), input.as_slice());
             for size in sizes {

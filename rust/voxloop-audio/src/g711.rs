@@ -27,7 +27,7 @@ pub const fn ulaw_decode(code: u8) -> i16 {
     let inverted = !code;
     let segment = (inverted >> 4) & 0x07;
     let step = (inverted & 0x0F) as i16;
-    let magnitude = ((step << 3) + 0x84 << segment) - 0x84;
+    let magnitude = (((step << 3) + 0x84) << segment) - 0x84;
     if code & 0x80 == 0 { -magnitude } else { magnitude }
 }
 
@@ -50,8 +50,7 @@ pub const fn alaw_decode(code: u8) -> i16 {
     let plain = code ^ 0x55;
     let segment = (plain >> 4) & 0x07;
     let step = ((plain & 0x0F) as i16) << 4;
-    let magnitude =
-        if segment == 0 { step + 8 } else { (step + 0x108) << (segment - 1) };
+    let magnitude = if segment == 0 { step + 8 } else { (step + 0x108) << (segment - 1) };
     if plain & 0x80 == 0 { -magnitude } else { magnitude }
 }
 
@@ -96,8 +95,16 @@ mod tests {
 
     /// Columns 1 and 8 of the recommendation's tables 2a and 1a: upper ends of the segments and the
     /// quantised values of their last intervals, in 14- and 13-bit units.
-    const ULAW_SEGMENTS: [(i32, i32); 8] =
-        [(31, 30), (95, 93), (223, 219), (479, 471), (991, 975), (2015, 1983), (4063, 3999), (8159, 8031)];
+    const ULAW_SEGMENTS: [(i32, i32); 8] = [
+        (31, 30),
+        (95, 93),
+        (223, 219),
+        (479, 471),
+        (991, 975),
+        (2015, 1983),
+        (4063, 3999),
+        (8159, 8031),
+    ];
     const ALAW_SEGMENTS: [(i32, i32); 7] =
         [(64, 63), (128, 126), (256, 252), (512, 504), (1024, 1008), (2048, 2016), (4096, 4032)];
 
@@ -109,7 +116,7 @@ mod tests {
         for (segment, (end, last)) in ULAW_SEGMENTS.into_iter().enumerate() {
             let step = 2 << segment;
             while low < end {
-                intervals.push((low * 4, (low * 2 + step) / 2 * 4));
+                intervals.push((low * 4, (low + step / 2) * 4));
                 low += step;
             }
             assert_eq!((low, intervals.last().unwrap().1), (end, last * 4));
@@ -123,7 +130,7 @@ mod tests {
         for (segment, (end, last)) in ALAW_SEGMENTS.into_iter().enumerate() {
             let step = 2 << segment;
             while low < end {
-                intervals.push((low * 8, (low * 2 + step) / 2 * 8));
+                intervals.push((low * 8, (low + step / 2) * 8));
                 low += step;
             }
             assert_eq!((low, intervals.last().unwrap().1), (end, last * 8));

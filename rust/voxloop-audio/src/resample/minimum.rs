@@ -90,16 +90,15 @@ impl Prototype for MinimumPhase {
         if place <= 0.0 || place >= self.grid.len() as f64 {
             return 0.0;
         }
-        let whole = place.floor();
-        let first = whole as i64 - (POINTS as i64 / 2 - 1);
-        let part = place - whole + (POINTS / 2 - 1) as f64;
-        (0..POINTS)
-            .map(|point| {
-                let index = usize::try_from(first + point as i64).ok();
-                let value = index.and_then(|at| self.grid.get(at)).copied().unwrap_or(0.0);
-                value * lagrange(point, part)
-            })
-            .sum()
+        // The interpolating points are `POINTS / 2 - 1` before the place to `POINTS / 2` after it.
+        let before = POINTS / 2 - 1;
+        let whole = place as usize;
+        let part = place - whole as f64 + before as f64;
+        let value = |point: usize| {
+            let index = (whole + point).checked_sub(before)?;
+            self.grid.get(index).copied()
+        };
+        (0..POINTS).map(|point| value(point).unwrap_or(0.0) * lagrange(point, part)).sum()
     }
 }
 
@@ -140,7 +139,8 @@ fn transform(bins: &mut [Complex]) {
             let (low, high) = block.split_at_mut(half);
             for (k, (a, b)) in low.iter_mut().zip(high).enumerate() {
                 let w = twiddles[k * (length / (2 * half))];
-                let turned = Complex { re: b.re * w.re - b.im * w.im, im: b.re * w.im + b.im * w.re };
+                let turned =
+                    Complex { re: b.re * w.re - b.im * w.im, im: b.re * w.im + b.im * w.re };
                 *b = Complex { re: a.re - turned.re, im: a.im - turned.im };
                 *a = Complex { re: a.re + turned.re, im: a.im + turned.im };
             }

@@ -31,8 +31,8 @@ pub enum Quality {
     #[default]
     High,
     /// Minimum phase, flat to 0.86 of the narrower Nyquist frequency, 97 dB of rejection from the
-    /// Nyquist frequency on. Output is held back by 2.8 samples of the narrower rate (0.35 ms at
-    /// 8 kHz), and low frequencies stay aligned in time; toward the band's end the phase lags, by up
+    /// Nyquist frequency on. Output is held back by about 3 samples of the narrower rate (0.4 ms
+    /// at 8 kHz), and low frequencies stay aligned in time; toward the band's end the phase lags, by up
     /// to 10 samples more (1.2 ms at 8 kHz).
     LowLatency,
 }
@@ -54,9 +54,11 @@ impl FromStr for Quality {
         match text {
             "high" => Ok(Self::High),
             "low_latency" => Ok(Self::LowLatency),
-            _ => {
-                Err(AudioError::format("quality", format!("{text:?}"), "\"high\" or \"low_latency\""))
-            }
+            _ => Err(AudioError::format(
+                "quality",
+                format!("{text:?}"),
+                "\"high\" or \"low_latency\"",
+            )),
         }
     }
 }
@@ -102,12 +104,7 @@ impl Resampler {
     /// # Errors
     /// [`AudioError::Format`] when a rate or the channel count is out of the range of
     /// [`Format`](crate::Format), or the rates are more than a factor of 256 apart.
-    pub fn new(
-        input_rate: u32,
-        output_rate: u32,
-        channels: u16,
-        quality: Quality,
-    ) -> Result<Self> {
+    pub fn new(input_rate: u32, output_rate: u32, channels: u16, quality: Quality) -> Result<Self> {
         check_rate(input_rate)?;
         check_rate(output_rate)?;
         check_channels(channels)?;

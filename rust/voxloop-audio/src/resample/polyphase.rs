@@ -4,13 +4,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::Quality;
 use super::design::{KaiserSinc, Prototype};
-use super::minimum::MinimumPhase;
 use super::dot::{ROW_ALIGN, dot};
+use super::minimum::MinimumPhase;
 
 /// Largest table with a row for every position: above it (rates with hardly a common factor, such
 /// as 44101 to 48000) neighbouring rows of a coarser table are interpolated. All pairs of the usual
 /// rates from 8 to 192 kHz need less than 2 MiB.
-const EXACT_LIMIT_BYTES: usize = 4 << 20;
+const EXACT_LIMIT_BYTES: u64 = 4 << 20;
 /// Rows per sample of the narrower rate in an interpolated table: the error of linear interpolation
 /// is (pi / rows)^2 / 8, -142 dB.
 const INTERPOLATED_ROWS: usize = 4096;
@@ -43,7 +43,7 @@ impl Table {
         let ahead = ((last - low / scale).ceil() as usize).saturating_sub(1);
         let behind = ((high / scale).ceil() as usize).saturating_sub(1);
         let taps = (behind + 1 + ahead).next_multiple_of(ROW_ALIGN);
-        let exact = up as usize * taps * size_of::<f32>() <= EXACT_LIMIT_BYTES;
+        let exact = u64::from(up) * (taps * size_of::<f32>()) as u64 <= EXACT_LIMIT_BYTES;
         let rows = if exact {
             up as usize
         } else {
@@ -100,10 +100,11 @@ fn fill(
 }
 
 type Key = (u32, u32, Quality);
+type Entry = (Key, Arc<Table>);
 
 /// The table for a ratio in lowest terms, from the process's cache or designed now.
 pub(super) fn table(up: u32, down: u32, quality: Quality) -> Arc<Table> {
-    static CACHE: OnceLock<Mutex<Vec<(Key, Arc<Table>)>>> = OnceLock::new();
+    static CACHE: OnceLock<Mutex<Vec<Entry>>> = OnceLock::new();
     let cache = CACHE.get_or_init(Mutex::default);
     let key = (up, down, quality);
     // Entries are only ever added whole, so a panic elsewhere leaves the list usable.
@@ -125,7 +126,7 @@ pub(super) fn table(up: u32, down: u32, quality: Quality) -> Arc<Table> {
 }
 
 /// Drops the least recently used tables beyond the limits; the newest always stays.
-fn trim(entries: &mut Vec<(Key, Arc<Table>)>) {
+fn trim(entries: &mut Vec<Entry>) {
     let (mut bytes, mut kept) = (0, 0);
     for (_, table) in entries.iter().rev() {
         bytes += table.bytes();
@@ -135,4 +136,40 @@ fn trim(entries: &mut Vec<(Key, Arc<Table>)>) {
         kept += 1;
     }
     entries.drain(..entries.len() - kept);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resamplers_of_one_ratio_share_their_table() {
+        let first = table(1, 2, Quality::High);
+        assert!(Arc::ptr_eq(&first, &table(1, 2, Quality::High)));
+        assert!(!Arc::ptr_eq(&first, &table(1, 2, Quality::LowLatency)));
+        assert_eq!((first.taps, first.ahead), (368, 182));
+    }
+
+    #[test]
+    fn memory_is_bounded_for_any_ratio() {
+        for (up, down) in [(48_000, 44_101), (3_001, 768_000), (192_000, 11_027), (2_560, 147)] {
+            for quality in [Quality::High, Quality::LowLatency] {
+                let bytes = table(up, down, quality).bytes();
+                assert!(bytes <= 4 << 20, "{up}/{down}: {bytes}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_cache_keeps_the_latest_within_its_limits() {
+        let entry =
+            |up| ((up, 1, Quality::High), Arc::new(Table::design(up, 1, &KaiserSinc::high())));
+        let mut entries: Vec<Entry> = (2..2 + CACHE_ENTRIES as u32 + 3).map(entry).collect();
+        trim(&mut entries);
+        assert_eq!((entries.len(), entries[0].0.0), (CACHE_ENTRIES, 5));
+        let mut large: Vec<Entry> = (4_000..4_007).map(entry).collect();
+        trim(&mut large);
+        let held: usize = large.iter().map(|(_, table)| table.bytes()).sum();
+        assert!(held <= CACHE_BYTES && large.last().unwrap().0.0 == 4_006, "{held}");
+    }
 }

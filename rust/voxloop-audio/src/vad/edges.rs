@@ -90,7 +90,9 @@ impl VadEvent {
     /// How far the stream had been judged when the edge was decided.
     pub const fn decided_at(&self) -> u64 {
         match self {
-            Self::SpeechStart { decided_at, .. } | Self::SpeechEnd { decided_at, .. } => *decided_at,
+            Self::SpeechStart { decided_at, .. } | Self::SpeechEnd { decided_at, .. } => {
+                *decided_at
+            }
         }
     }
 }
@@ -99,9 +101,13 @@ impl VadEvent {
 enum State {
     Silence,
     /// Frames of speech since `start`, not yet long enough.
-    Rising { start: u64 },
+    Rising {
+        start: u64,
+    },
     /// Speech; its last frame so far ended at `last_end`.
-    Speech { last_end: u64 },
+    Speech {
+        last_end: u64,
+    },
 }
 
 /// Turns one probability per frame into edges of speech.

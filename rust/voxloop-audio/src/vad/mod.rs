@@ -1,9 +1,11 @@
 //! Voice activity detection: where speech starts and ends in a stream.
 
 mod edges;
+mod tone;
 
 use std::fmt;
 
+use self::tone::is_tone;
 use crate::error::Result;
 use crate::format::check_rate;
 use crate::framer::Framer;
@@ -16,6 +18,8 @@ pub use edges::{EdgeDetector, VadEvent, VadSettings};
 const NETWORK_RATE: u32 = 16_000;
 /// Samples the network takes at once: 16 ms.
 const NETWORK_FRAME: usize = 256;
+/// Frames that the network finds less likely than this are not speech anyway.
+const TONE_CHECK: f32 = 0.05;
 
 /// What the network said about one frame of 16 ms.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,7 +55,8 @@ impl VadOutput {
 /// A streaming voice activity detector for mono audio of any rate.
 ///
 /// The probabilities come from the network of the `earshot` crate, which works on 16 ms frames at
-/// 16 kHz; other rates are converted by a [`Resampler`] first. All positions are in samples of the
+/// 16 kHz; other rates are converted by a [`Resampler`] first. A frame that is one steady sinusoid
+/// gets probability 0, whatever the network says: it mistakes tones near 300 Hz for a voice. All positions are in samples of the
 /// input from the start of the stream, and all results are the same however the input was cut.
 ///
 /// ```
@@ -196,7 +201,8 @@ fn judge(network: &mut earshot::Detector, frame: &[f32]) -> f32 {
     for (to, &from) in clean.iter_mut().zip(frame) {
         *to = if from.is_nan() { 0.0 } else { from.clamp(-1.0, 1.0) };
     }
-    network.predict_f32(&clean)
+    let probability = network.predict_f32(&clean);
+    if probability >= TONE_CHECK && is_tone(&clean) { 0.0 } else { probability }
 }
 
 /// First input sample of a frame of the network: its time in samples of the input, rounded down.

@@ -163,7 +163,9 @@ impl HeaderParser {
         let Some((_, data)) = bytes.first_chunk::<16>().map(|b| b.split_at(8)) else {
             return Progress::Need(16);
         };
-        let word = |at: usize| u64::from(u32::from_le_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]]));
+        let word = |at: usize| {
+            u64::from(u32::from_le_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]]))
+        };
         self.data_size_64 = Some(word(0) | word(4) << 32);
         self.state = State::Chunk;
         Progress::Took(size + (size & 1))
@@ -217,7 +219,8 @@ impl HeaderParser {
             return Err(AudioError::wav(self.offset, reason));
         };
         // In RIFX files too the identifier's later bytes stand as they do here.
-        let suffix_starts = if self.big_endian { &SUBFORMAT_SUFFIX[6..] } else { &SUBFORMAT_SUFFIX[..] };
+        let suffix_starts =
+            if self.big_endian { &SUBFORMAT_SUFFIX[6..] } else { &SUBFORMAT_SUFFIX[..] };
         if !subformat.ends_with(suffix_starts) {
             let reason = format!("unknown extensible subformat {subformat:02x?}");
             return Err(AudioError::wav(self.offset + 24, reason));

@@ -7,7 +7,8 @@ use crate::error::Container;
 /// MPEG and ADTS streams begin with little more than a sync word, so raw samples can pass for them;
 /// the others have magic numbers.
 pub fn sniff(bytes: &[u8]) -> Container {
-    let at = |offset: usize, magic: &[u8]| bytes.get(offset..).is_some_and(|b| b.starts_with(magic));
+    let at =
+        |offset: usize, magic: &[u8]| bytes.get(offset..).is_some_and(|b| b.starts_with(magic));
     if bytes.is_empty() {
         return Container::Empty;
     }

@@ -23,7 +23,7 @@ pub fn header(format: &Format, data_bytes: Option<u64>) -> Result<Vec<u8>> {
             let size = u32::try_from(bytes).ok().filter(|&size| size < most).ok_or_else(|| {
                 AudioError::format("WAV data size", bytes, format!("less than {most} bytes"))
             })?;
-            (size, size + header_size - 8, frames as u32)
+            (size, size + (header_size - 8), frames as u32)
         }
     };
     // Both products fit: at most 768 kHz, 32 channels, 4 bytes.

@@ -1,0 +1,82 @@
+//! Pooled clients, one for each set of roots and way of connecting.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::Client;
+use reqwest::redirect::Policy;
+
+use super::request::{HttpRequest, Plan};
+use crate::error::NetError;
+use crate::runtime::Host;
+use crate::tls::{Roots, with_alpn};
+
+/// Distinct clients kept; beyond this the pool starts again.
+const CACHE_LIMIT: usize = 16;
+const IDLE_CONNECTIONS: usize = 8;
+const IDLE_FOR: Duration = Duration::from_secs(30);
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    roots: Roots,
+    connect_timeout: Duration,
+    /// No proxy of the environment stands between this machine and itself.
+    loopback: bool,
+}
+
+/// The clients of one runtime.
+#[derive(Default)]
+pub(crate) struct Clients(Mutex<HashMap<Key, Client>>);
+
+impl Clients {
+    fn find(&self, key: &Key) -> Option<Client> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    fn keep(&self, key: Key, client: Client) -> Client {
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.len() >= CACHE_LIMIT {
+            cache.clear();
+        }
+        cache.entry(key).or_insert(client).clone()
+    }
+}
+
+/// The client for `request`, made on first use.
+pub(crate) async fn client_for(
+    host: &'static Host,
+    request: &HttpRequest,
+    plan: &Plan,
+) -> Result<Client, NetError> {
+    let ca_file = request.ca_file.clone();
+    let (connect_timeout, loopback) = (request.connect_timeout, plan.target.loopback);
+    // Looks at files, so not on a network thread.
+    host.blocking(move || {
+        let key = Key { roots: Roots::choose(ca_file.as_deref()), connect_timeout, loopback };
+        if let Some(client) = host.clients.find(&key) {
+            return Ok(client);
+        }
+        let client = make(host, &key)?;
+        Ok(host.clients.keep(key, client))
+    })
+    .await
+}
+
+fn make(host: &Host, key: &Key) -> Result<Client, NetError> {
+    let tls = with_alpn(&*host.tls.config(&key.roots)?, &["h2", "http/1.1"]);
+    let mut builder = Client::builder()
+        .tls_backend_preconfigured(tls)
+        .redirect(Policy::none())
+        .connect_timeout(key.connect_timeout)
+        .tcp_nodelay(true)
+        .pool_idle_timeout(IDLE_FOR)
+        .pool_max_idle_per_host(IDLE_CONNECTIONS);
+    if key.loopback {
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(|error| NetError::TlsFailed {
+        host: "any host".to_owned(),
+        message: error.without_url().to_string(),
+    })
+}

@@ -1,0 +1,138 @@
+//! An HTTP client whose responses come as a bounded stream of parts.
+
+mod client;
+mod faults;
+mod request;
+mod stream;
+
+use std::os::fd::RawFd;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use voxloop_queue::{Drained, Inbox};
+
+pub(crate) use self::client::Clients;
+pub use self::request::{HttpBody, HttpRequest, Part};
+use crate::WakeSignal;
+use crate::crash::caught;
+use crate::error::NetError;
+use crate::header::Header;
+use crate::runtime::{self, TaskHandle};
+use crate::shared;
+use crate::sse::SseEvent;
+
+const WHAT: &str = "this HTTP request";
+
+/// What a response brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HttpItem {
+    /// The response head. Always the first item; any status, a redirect too, which is not followed.
+    Head {
+        /// The HTTP status.
+        status: u16,
+        /// The response headers.
+        headers: Vec<Header>,
+        /// From the call of [`HttpCall::start`] to the head, in microseconds.
+        first_byte_us: u64,
+    },
+    /// A part of the body, as it came.
+    Chunk {
+        /// The bytes, not decompressed.
+        data: Bytes,
+        /// When it came, by [`crate::monotonic_ns`].
+        at_ns: u64,
+    },
+    /// A server-sent event, if those were asked for and the response is of that type.
+    Event {
+        /// The event.
+        event: SseEvent,
+        /// When its last byte came, by [`crate::monotonic_ns`].
+        at_ns: u64,
+    },
+}
+
+impl HttpItem {
+    fn payload_bytes(&self) -> usize {
+        match self {
+            Self::Head { headers, .. } => {
+                headers.iter().map(|header| header.name.len() + header.value.len()).sum()
+            }
+            Self::Chunk { data, .. } => data.len(),
+            Self::Event { event, .. } => event.data.len() + event.event.len() + event.id.len(),
+        }
+    }
+}
+
+type Responses = Inbox<HttpItem, NetError>;
+
+/// Ends the queue when the task is dropped, however that came about.
+struct EndGuard(Arc<Responses>);
+
+impl Drop for EndGuard {
+    fn drop(&mut self) {
+        self.0.finish(Err(NetError::unclean("the request was dropped")));
+    }
+}
+
+/// One request and its response.
+///
+/// Dropping it drops its task, and its socket unless the response was complete.
+pub struct HttpCall {
+    inbox: Arc<Responses>,
+    task: TaskHandle,
+}
+
+impl HttpCall {
+    /// Starts the request and returns at once.
+    ///
+    /// # Errors
+    /// [`NetError::InvalidUrl`], [`NetError::InvalidConfig`] and [`NetError::InsecureKey`]. Failures
+    /// of the network come from [`HttpCall::drain`].
+    pub fn start(request: HttpRequest) -> Result<Self, NetError> {
+        let plan = request.check()?;
+        let host = runtime::host()?;
+        let inbox = Inbox::new(request.inbox_bytes);
+        let inbox = Arc::new(inbox.map_err(|error| shared::out_of_descriptors(&error))?);
+        let guard = EndGuard(Arc::clone(&inbox));
+        let task = host.spawn(|mut going_down| async move {
+            let work = caught(stream::run(host, &guard.0, request, plan));
+            let end = tokio::select! {
+                end = work => end,
+                () = going_down.asked() => Err(NetError::unclean("the process is ending")),
+            };
+            guard.0.finish(end);
+        });
+        Ok(Self { inbox, task })
+    }
+
+    /// Readable when [`HttpCall::drain`] has something to give. Stays open as long as `self`.
+    pub fn recv_fileno(&self) -> RawFd {
+        self.recv_signal().fileno()
+    }
+
+    /// The signal behind [`HttpCall::recv_fileno`].
+    pub fn recv_signal(&self) -> &WakeSignal {
+        self.inbox.signal()
+    }
+
+    /// Takes all that has come; [`Drained::End`] once the body is complete and taken.
+    ///
+    /// # Errors
+    /// What broke the response off, once everything before that was taken.
+    pub fn drain(&self) -> Result<Drained<HttpItem>, NetError> {
+        shared::drain(&self.task, &self.inbox, WHAT)
+    }
+
+    /// Drops the task now, and its socket unless the response was complete.
+    pub fn abort(&self) {
+        if self.task.is_ours() {
+            self.inbox.finish(Err(NetError::unclean("aborted by the caller")));
+            self.task.abort();
+        }
+    }
+
+    /// Whether the exchange has ended; items from before may still be waiting.
+    pub fn is_ended(&self) -> bool {
+        !self.task.is_ours() || self.inbox.is_ended()
+    }
+}

@@ -1,0 +1,40 @@
+//! WebSocket and HTTP clients on tokio for a caller that waits on a file descriptor.
+//!
+//! A handle ([`WsClient`], [`HttpCall`]) is made at once and owns one task on the runtime of
+//! [`runtime`]. What the task brings is taken with `drain`, after `recv_fileno` became readable;
+//! failures come the same way, as data. No call on a handle waits, and dropping a handle drops its
+//! task and closes its socket.
+//!
+//! Nothing here knows of Python: no thread of this crate can be held up by an interpreter.
+#![forbid(unsafe_code)]
+
+mod clock;
+mod crash;
+mod error;
+mod header;
+mod http;
+mod retry;
+pub mod runtime;
+mod shared;
+mod socket;
+mod sse;
+mod target;
+mod tls;
+mod ws;
+
+pub use bytes::Bytes;
+pub use tokio_tungstenite::tungstenite::Utf8Bytes;
+pub use voxloop_queue::{Drained, Inbox, Outbox};
+
+pub use crate::clock::monotonic_ns;
+pub use crate::error::{ConnectKind, NetError, Phase};
+pub use crate::header::Header;
+pub use crate::http::{HttpBody, HttpCall, HttpItem, HttpRequest, Part};
+pub use crate::retry::{
+    Attempt, Decision, Failure, RetryPolicy, StopReason, is_quota_code, retry_after,
+};
+pub use crate::sse::{SseEvent, SseParser};
+pub use crate::ws::{TrySend, WsClient, WsConfig, WsItem, WsStats};
+
+/// The descriptor a consumer waits on.
+pub type WakeSignal = voxloop_queue::Signal;

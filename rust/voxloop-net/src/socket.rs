@@ -1,0 +1,128 @@
+//! A TCP or TLS stream that counts, and says when the peer last gave a sign of life.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use rustix::net::Shutdown;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use crate::clock::monotonic_ns;
+
+/// Counters of one socket, shared with whoever reports or judges it.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    pub(crate) bytes_in: AtomicU64,
+    pub(crate) bytes_out: AtomicU64,
+    /// When the peer last showed that it is there: bytes came from it, or room was made for bytes
+    /// to it. Writing into a buffer with room shows nothing.
+    last_sign: AtomicU64,
+    stalled: AtomicBool,
+}
+
+impl Meter {
+    pub(crate) fn last_sign_ns(&self) -> u64 {
+        self.last_sign.load(Ordering::Relaxed)
+    }
+
+    fn read(&self, bytes: usize) {
+        if bytes > 0 {
+            self.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
+            self.last_sign.store(monotonic_ns(), Ordering::Relaxed);
+        }
+    }
+
+    fn wrote(&self, result: &Poll<io::Result<usize>>) {
+        match result {
+            Poll::Pending => self.stalled.store(true, Ordering::Relaxed),
+            Poll::Ready(Ok(bytes)) => {
+                self.bytes_out.fetch_add(*bytes as u64, Ordering::Relaxed);
+                if self.stalled.swap(false, Ordering::Relaxed) {
+                    self.last_sign.store(monotonic_ns(), Ordering::Relaxed);
+                }
+            }
+            Poll::Ready(Err(_)) => {}
+        }
+    }
+}
+
+/// The stream under a WebSocket.
+pub(crate) struct Socket {
+    stream: Stream,
+    meter: Arc<Meter>,
+}
+
+pub(crate) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Socket {
+    pub(crate) fn new(stream: Stream, meter: Arc<Meter>) -> Self {
+        Self { stream, meter }
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match &self.stream {
+            Stream::Plain(tcp) => tcp,
+            Stream::Tls(tls) => tls.get_ref().0,
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // A forked child may hold a copy of the descriptor: closing ours alone would tell the peer
+        // nothing.
+        let _ = rustix::net::shutdown(self.tcp(), Shutdown::Both);
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(match &mut self.stream {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Stream::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+        })?;
+        self.meter.read(buf.filled().len() - before);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = match &mut self.stream {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Stream::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+        };
+        self.meter.wrote(&result);
+        result
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Stream::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Stream::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The task of one connection: open, then read, write and judge side by side until one ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::SplitSink;
+use futures_util::{SinkExt, StreamExt};
+use tokio::time::{sleep, timeout};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::config::{Plan, WsConfig};
+use super::connect::{Ws, connect};
+use super::handshake::Upgraded;
+use super::keepalive::Keepalive;
+use super::writer::Outgoing;
+use super::{Link, WsItem, ends, reader, writer};
+use crate::clock::monotonic_ns;
+use crate::error::{NetError, Phase};
+use crate::runtime::{GoingDown, Host};
+
+/// After a failed write, for the reader to find the Close frame that explains it.
+const LAST_LOOK: Duration = Duration::from_millis(500);
+
+/// Runs the whole connection. Always an error: that is how a WebSocket ends.
+pub(crate) async fn run(
+    host: &'static Host,
+    link: &Arc<Link>,
+    config: WsConfig,
+    plan: Plan,
+    mut going_down: GoingDown,
+) -> Result<(), NetError> {
+    let begun = monotonic_ns();
+    let (ws, upgraded) = tokio::select! {
+        opened = connect(host, &config, &plan, &link.counters.meter) => opened?,
+        () = link.close_asked.notified() => {
+            return Err(NetError::unclean("closed by the caller before it was open"));
+        }
+        () = going_down.asked() => return Err(NetError::unclean("the process is ending")),
+    };
+    announce(link, upgraded, begun).await;
+    let (mut sink, mut stream) = ws.split();
+    let keepalive = Keepalive::new(config.ping_interval, config.ping_timeout);
+    let reading =
+        reader::read_all(&mut stream, link, &keepalive, &plan.secrets, config.close_timeout);
+    let end = tokio::select! {
+        end = reading => end,
+        error = write_then_look(&mut sink, link, &keepalive) => ends::of_error(error),
+        end = keepalive.judge(&link.counters) => end,
+        end = close_deadline(link, config.close_timeout, &mut going_down) => end,
+    };
+    // The consumer learns first; telling the peer may take its time.
+    link.finish(end.clone());
+    say_goodbye(&mut sink, &end, config.close_timeout).await;
+    Err(end)
+}
+
+async fn announce(link: &Link, upgraded: Upgraded, begun: u64) {
+    let open = WsItem::Open {
+        status: upgraded.status,
+        headers: upgraded.headers,
+        subprotocol: upgraded.subprotocol,
+        handshake_us: (monotonic_ns() - begun) / 1_000,
+    };
+    // Refused only if the caller is gone, which ends the task anyhow.
+    let _ = link.inbox.push(open, 0).await;
+}
+
+async fn write_then_look(
+    sink: &mut SplitSink<Ws, Message>,
+    link: &Arc<Link>,
+    keepalive: &Keepalive,
+) -> Error {
+    let error = writer::write_all(sink, link, keepalive).await;
+    sleep(LAST_LOOK).await;
+    error
+}
+
+/// Waits for the wish to close, the caller's or the process's, and then for the deadline.
+async fn close_deadline(link: &Link, limit: Duration, going_down: &mut GoingDown) -> NetError {
+    tokio::select! {
+        () = link.close_asked.notified() => {}
+        () = going_down.asked() => {
+            if let Ok(close) = Outgoing::close(1001, "the client is ending") {
+                // Closed by the caller already: that Close frame will do.
+                let _ = link.wind_up(close);
+            }
+        }
+    }
+    sleep(limit).await;
+    NetError::Timeout { phase: Phase::Close, after: limit }
+}
+
+async fn say_goodbye(sink: &mut SplitSink<Ws, Message>, end: &NetError, limit: Duration) {
+    if let Some(words) = ends::parting_words(end) {
+        // It may not go through: the peer is at fault already.
+        let _ = timeout(limit, sink.send(words.into_message())).await;
+    }
+}

@@ -1,0 +1,185 @@
+//! The queues over real descriptors and real threads.
+#![cfg(not(loom))]
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use voxloop_queue::{Drained, ITEM_OVERHEAD, Inbox, Outbox, Refused, Signal, Unsent};
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        thread::park();
+    }
+}
+
+fn readable(signal: &Signal, wait: Duration) -> bool {
+    let mut set = [PollFd::new(signal, PollFlags::IN)];
+    let limit = Timespec::try_from(wait).expect("a short wait");
+    poll(&mut set, Some(&limit)).expect("poll") == 1
+}
+
+fn receive_all(queue: &Inbox<u64, String>) -> (Vec<u64>, Result<(), String>) {
+    let mut all = Vec::new();
+    loop {
+        assert!(readable(queue.signal(), Duration::from_secs(20)), "a wake-up was lost");
+        match queue.drain() {
+            Ok(Drained::Items(items)) => all.extend(items),
+            Ok(Drained::End) => return (all, Ok(())),
+            Err(error) => return (all, Err(error)),
+        }
+    }
+}
+
+#[test]
+fn every_item_arrives_once_and_in_order_through_a_small_budget() {
+    const COUNT: u64 = 100_000;
+    let queue = Arc::new(Inbox::<u64, String>::new(40 * (ITEM_OVERHEAD + 8)).unwrap());
+    let producer = Arc::clone(&queue);
+    let task = thread::spawn(move || {
+        for item in 0..COUNT {
+            block_on(producer.push(item, 8)).unwrap();
+            assert!(producer.depth().1 <= 40 * (ITEM_OVERHEAD + 8));
+        }
+        producer.finish(Err("over".into()));
+    });
+    let (all, end) = receive_all(&queue);
+    task.join().unwrap();
+    assert_eq!(all.len() as u64, COUNT);
+    assert!(all.iter().zip(0..).all(|(got, wanted)| *got == wanted));
+    assert_eq!(end, Err("over".to_string()));
+    // A busy consumer is not rung for each item.
+    assert!(queue.signal().wakes() <= COUNT);
+}
+
+#[test]
+fn one_wake_carries_all_that_came_meanwhile() {
+    let queue = Inbox::<u64, String>::new(1 << 20).unwrap();
+    for item in 0..500 {
+        block_on(queue.push(item, 8)).unwrap();
+    }
+    assert_eq!(queue.signal().wakes(), 1);
+    assert_eq!(queue.drain(), Ok(Drained::Items((0..500).collect())));
+    assert!(!readable(queue.signal(), Duration::ZERO));
+    assert_eq!(queue.drain(), Ok(Drained::Items(vec![])));
+}
+
+#[test]
+fn an_item_larger_than_the_budget_goes_in_alone() {
+    let queue = Inbox::<u64, String>::new(100).unwrap();
+    block_on(queue.push(1, 5_000)).unwrap();
+    assert!(!queue.has_room(0));
+    assert_eq!(queue.drain(), Ok(Drained::Items(vec![1])));
+    assert!(queue.has_room(5_000));
+}
+
+#[test]
+fn a_dropped_push_leaves_nothing_behind() {
+    let queue = Inbox::<u64, String>::new(1).unwrap();
+    block_on(queue.push(1, 8)).unwrap();
+    {
+        let mut second = pin!(queue.push(2, 8));
+        let waker = Waker::noop();
+        assert!(second.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
+    }
+    assert_eq!(queue.drain(), Ok(Drained::Items(vec![1])));
+    assert_eq!(queue.drain(), Ok(Drained::Items(vec![])));
+}
+
+#[test]
+fn the_end_is_sticky_and_the_first_one_stands() {
+    let queue = Inbox::<u64, String>::new(1 << 10).unwrap();
+    block_on(queue.push(7, 8)).unwrap();
+    assert!(queue.finish(Ok(())));
+    assert!(!queue.finish(Err("late".into())));
+    assert_eq!(block_on(queue.push(8, 8)), Err(Refused));
+    assert_eq!(queue.drain(), Ok(Drained::Items(vec![7])));
+    for _ in 0..3 {
+        assert!(readable(queue.signal(), Duration::ZERO));
+        assert_eq!(queue.drain(), Ok(Drained::End));
+    }
+}
+
+#[test]
+fn a_full_outbox_refuses_and_says_when_there_is_room() {
+    const COUNT: u64 = 20_000;
+    let queue = Arc::new(Outbox::<u64, String>::new(30 * (ITEM_OVERHEAD + 8)).unwrap());
+    let consumer = Arc::clone(&queue);
+    let task = thread::spawn(move || {
+        let mut all = Vec::new();
+        while let Some(batch) = block_on(consumer.next_batch(10 * (ITEM_OVERHEAD + 8))) {
+            assert!(batch.cost <= 10 * (ITEM_OVERHEAD + 8));
+            all.extend(batch.items);
+            consumer.release(batch.cost);
+        }
+        all
+    });
+    let mut refused = 0;
+    for item in 0..COUNT {
+        while let Err(unsent) = queue.try_push(item, 8) {
+            assert_eq!(unsent, Unsent::Full(item));
+            refused += 1;
+            assert!(readable(queue.signal(), Duration::from_secs(20)), "a wake-up was lost");
+        }
+    }
+    queue.push_last(COUNT, "closing".into()).unwrap();
+    assert_eq!(queue.push_last(0, "again".into()), Err("closing".to_string()));
+    assert_eq!(task.join().unwrap(), (0..=COUNT).collect::<Vec<_>>());
+    assert!(refused > 0, "the budget was never spent, so nothing was tested");
+}
+
+#[test]
+fn bytes_taken_but_not_written_still_count() {
+    let queue = Outbox::<u64, String>::new(2 * (ITEM_OVERHEAD + 8)).unwrap();
+    queue.try_push(1, 8).unwrap();
+    queue.try_push(2, 8).unwrap();
+    let batch = block_on(queue.next_batch(usize::MAX)).unwrap();
+    assert_eq!(batch.items, [1, 2]);
+    assert_eq!(queue.try_push(3, 8), Err(Unsent::Full(3)));
+    assert!(!readable(queue.signal(), Duration::ZERO));
+    queue.release(batch.cost);
+    assert!(readable(queue.signal(), Duration::ZERO));
+    queue.try_push(3, 8).unwrap();
+}
+
+#[test]
+fn ending_an_outbox_frees_a_waiting_sender_and_drops_the_unsent() {
+    let queue = Outbox::<u64, String>::new(1).unwrap();
+    queue.try_push(1, 8).unwrap();
+    assert_eq!(queue.try_push(2, 8), Err(Unsent::Full(2)));
+    queue.finish("reset".into());
+    assert!(readable(queue.signal(), Duration::ZERO));
+    assert_eq!(queue.try_push(2, 8), Err(Unsent::Closed("reset".to_string())));
+    assert_eq!(block_on(queue.next_batch(10)), None);
+    assert_eq!(queue.depth(), (0, 0));
+}
+
+#[test]
+fn the_descriptor_outlives_the_consumer() {
+    // The producer's share of the queue keeps the number from being given to another file.
+    let queue = Arc::new(Inbox::<u64, String>::new(1 << 10).unwrap());
+    let producer = Arc::clone(&queue);
+    let number = queue.signal().fileno();
+    drop(queue);
+    let other = std::fs::File::open("/dev/null").unwrap();
+    assert_ne!(std::os::fd::AsRawFd::as_raw_fd(&other), number);
+    block_on(producer.push(1, 8)).unwrap();
+    assert_eq!(producer.signal().fileno(), number);
+}
