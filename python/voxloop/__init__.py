@@ -1,0 +1,90 @@
+"""Voice agents on trio, with a Rust core.
+
+Two engines take the same `Agent`, providers, audio types and telemetry: a *realtime session*
+(`voxloop.realtime`, speech to speech over one WebSocket) and a *voice pipeline*
+(`voxloop.voice`, speech to text, a workflow or agent, text to speech). Names are loaded when they
+are first used, so that ``import voxloop`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from voxloop._version import __version__
+
+if TYPE_CHECKING:
+    from voxloop import audio, local, net, providers, realtime, telemetry, testing, tools, voice
+    from voxloop._errors import (
+        ApiError,
+        AudioFormatError,
+        AuthenticationError,
+        ConfigError,
+        MissingExtra,
+        NetworkError,
+        VoxloopError,
+    )
+    from voxloop.agents import Agent, Handoff, RunContext
+    from voxloop.local import Local
+    from voxloop.providers import OpenAI
+    from voxloop.tools import Tool, tool
+
+__all__ = [
+    "Agent",
+    "ApiError",
+    "AudioFormatError",
+    "AuthenticationError",
+    "ConfigError",
+    "Handoff",
+    "Local",
+    "MissingExtra",
+    "NetworkError",
+    "OpenAI",
+    "RunContext",
+    "Tool",
+    "VoxloopError",
+    "__version__",
+    "audio",
+    "local",
+    "net",
+    "providers",
+    "realtime",
+    "telemetry",
+    "testing",
+    "tool",
+    "tools",
+    "voice",
+]
+
+_HOME = {
+    "Agent": "agents",
+    "ApiError": "_errors",
+    "AudioFormatError": "_errors",
+    "AuthenticationError": "_errors",
+    "ConfigError": "_errors",
+    "Handoff": "agents",
+    "Local": "local",
+    "MissingExtra": "_errors",
+    "NetworkError": "_errors",
+    "OpenAI": "providers",
+    "RunContext": "agents",
+    "Tool": "tools",
+    "VoxloopError": "_errors",
+    "tool": "tools",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME.get(name)
+    if home is not None:
+        value: object = getattr(importlib.import_module(f"voxloop.{home}"), name)
+    elif name in __all__:
+        value = importlib.import_module(f"voxloop.{name}")
+    else:
+        raise AttributeError(f"module 'voxloop' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,5 @@
+"""``python -m voxloop``."""
+
+from voxloop.cli import main
+
+main()

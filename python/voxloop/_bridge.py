@@ -1,0 +1,107 @@
+"""From tokio to trio: batches behind a descriptor that trio can wait for.
+
+A native handle keeps two queues, each bounded in bytes. Tokio threads fill the one and empty the
+other, and never touch Python: all they do is to make a descriptor readable, once for whatever has
+come since the last look. This module is the only one that knows `trio.lowlevel`.
+
+The order matters and is proved by a loom test in Rust: the consumer first clears the descriptor
+and arms it, then takes the queue; the producer first pushes, then fires if armed. A wake may be
+spurious, it cannot be lost.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, Protocol, TypeVar
+
+import trio
+
+from voxloop._errors import ConcurrencyError
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Drainable(Protocol[T_co]):
+    """The receiving half of a native handle."""
+
+    def fileno(self) -> int:
+        """Descriptor that becomes readable when there may be something to take."""
+        ...
+
+    def drain(self) -> list[T_co]:
+        """Arm the descriptor, then take all that has come; raises the end's error once empty."""
+        ...
+
+
+class Fillable(Protocol):
+    """The sending half of a native handle."""
+
+    def send_fileno(self) -> int:
+        """Descriptor that becomes readable when there may be room again."""
+        ...
+
+    def try_send(self, data: str | bytes) -> bool:
+        """Queue one message; False when the byte budget is spent (then the descriptor is armed)."""
+        ...
+
+
+class Inbox(Generic[T]):
+    """Takes batches from a native handle; one task at a time."""
+
+    def __init__(self, native: Drainable[T]) -> None:
+        self._native = native
+        self._busy = False
+
+    async def receive_batch(self) -> list[T]:
+        """Wait until something has come, then take all of it.
+
+        Returns:
+            At least one item, in order of arrival.
+
+        Raises:
+            ConcurrencyError: Another task is receiving.
+            VoxloopError: The stored end of the connection, after its last item was taken.
+
+        **Cancellation:** nothing is lost; nothing is awaited after items were taken.
+        """
+        if self._busy:
+            raise ConcurrencyError("another task is receiving from this handle; share the items")
+        self._busy = True
+        try:
+            await trio.lowlevel.checkpoint()
+            while not (batch := self._native.drain()):
+                await trio.lowlevel.wait_readable(self._native.fileno())
+        finally:
+            self._busy = False
+        return batch
+
+
+class Outbox:
+    """Gives messages to a native handle; waits while its byte budget is spent."""
+
+    def __init__(self, native: Fillable) -> None:
+        self._native = native
+        self._turn = trio.Lock()
+
+    async def send(self, data: str | bytes) -> None:
+        """Queue one message, waiting for room if need be; callers take turns in order.
+
+        Raises:
+            VoxloopError: The connection has ended.
+
+        **Cancellation:** the message was then not queued; may be called again.
+        """
+        async with self._turn:  # acquiring is the checkpoint
+            while not self._native.try_send(data):
+                await trio.lowlevel.wait_readable(self._native.send_fileno())
+
+
+async def checkpoint() -> None:
+    """Let other tasks run and be cancelled here, at half the price of ``trio.sleep(0)``."""
+    await trio.lowlevel.checkpoint()
+
+
+def notify_closing(*descriptors: int) -> None:
+    """Wake the tasks that wait for `descriptors`, before the native side lets go of them."""
+    for descriptor in descriptors:
+        trio.lowlevel.notify_closing(descriptor)

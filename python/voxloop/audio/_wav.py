@@ -1,0 +1,91 @@
+"""WAV files in and out."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from voxloop import _native
+from voxloop._errors import AudioFormatError
+from voxloop._native import AudioChunk
+from voxloop.audio._chunk import AudioLike, as_chunk
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+
+class TruncatedWavWarning(UserWarning):
+    """A WAV file ended before the length in its header; what was there has been read."""
+
+
+def decode_wav(data: Buffer) -> AudioChunk:
+    """Decode a whole WAV file held in memory to PCM16.
+
+    Reads PCM of 8 to 32 bits, float, A-law and u-law, canonical and extensible headers, RF64 and
+    BW64, and the open-ended headers that streaming encoders write. Sizes in headers are never
+    trusted; a partial last frame is dropped.
+
+    Raises:
+        WavError: Not a WAV file, or one that cannot be read; names the format it looks like.
+    """
+    return _native.wav_decode(data)[0]
+
+
+def encode_wav(chunk: AudioLike) -> bytes:
+    """Encode to a WAV file with a canonical 44-byte header (PCM16) or its float32 counterpart."""
+    return _native.wav_encode(as_chunk(chunk))
+
+
+def read_wav(source: str | os.PathLike[str] | Buffer | BinaryIO) -> AudioChunk:
+    """Read a WAV file from a path, from bytes or from a binary file object.
+
+    A file that was cut short is read as far as it goes, with a `TruncatedWavWarning`.
+
+    Raises:
+        OSError: The file cannot be opened.
+        WavError: Not a WAV file, or one that cannot be read.
+    """
+    if isinstance(source, str | os.PathLike):
+        data: Buffer = Path(source).read_bytes()
+    elif hasattr(source, "read"):
+        data = source.read()
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise AudioFormatError("the file must be opened in binary mode ('rb')")
+    else:
+        data = source
+    chunk, truncated = _native.wav_decode(data)
+    if truncated:
+        warnings.warn(
+            "the WAV file ends before the length its header states", TruncatedWavWarning, 2
+        )
+    return chunk
+
+
+def write_wav(target: str | os.PathLike[str] | BinaryIO, chunk: AudioLike) -> None:
+    """Write a WAV file; a path appears whole or not at all.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    data = encode_wav(chunk)
+    if not isinstance(target, str | os.PathLike):
+        target.write(data)
+        return
+    path = Path(target)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        try:
+            file.write(data)
+            Path(file.name).chmod(0o666 & ~_umask())
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

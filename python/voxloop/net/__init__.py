@@ -1,0 +1,46 @@
+"""WebSocket and HTTP clients as trio context managers; the sockets live in Rust."""
+
+from __future__ import annotations
+
+from voxloop._errors import (
+    AuthenticationError,
+    ConnectFailed,
+    ConnectionClosed,
+    HandshakeRejected,
+    NetworkError,
+    NetworkTimeout,
+    ProtocolError,
+    TlsFailed,
+)
+from voxloop.net._auth import KEY_SOURCES, ApiKey, Secret, find_api_key, resolve_api_key
+from voxloop.net._frame import Frame
+from voxloop.net._http import HttpOptions, HttpResponse, Part, SseEvent, request, retry_delay
+from voxloop.net._runtime import configure
+from voxloop.net._websocket import WebSocket, WebSocketOptions, open_websocket
+
+__all__ = [
+    "KEY_SOURCES",
+    "ApiKey",
+    "AuthenticationError",
+    "ConnectFailed",
+    "ConnectionClosed",
+    "Frame",
+    "HandshakeRejected",
+    "HttpOptions",
+    "HttpResponse",
+    "NetworkError",
+    "NetworkTimeout",
+    "Part",
+    "ProtocolError",
+    "Secret",
+    "SseEvent",
+    "TlsFailed",
+    "WebSocket",
+    "WebSocketOptions",
+    "configure",
+    "find_api_key",
+    "open_websocket",
+    "request",
+    "resolve_api_key",
+    "retry_delay",
+]

@@ -1,0 +1,280 @@
+"""The HTTP client: one request is one block, and its body arrives in batches."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import msgspec
+
+from voxloop import _native
+from voxloop._bridge import Inbox, checkpoint, notify_closing
+from voxloop._errors import ConfigError, ProtocolError
+from voxloop.net._auth import Secret
+from voxloop.net._websocket import plain_headers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpOptions:
+    """Times and limits of one request.
+
+    Attributes:
+        connect_timeout: Seconds for name, TCP and TLS.
+        first_byte_timeout: Seconds from the request to the response's head.
+        idle_timeout: Seconds without a byte of the body.
+        total_timeout: Seconds for everything; None sets no such limit.
+        ca_file: PEM file with the roots to trust instead of the system's; without it the
+            variable ``SSL_CERT_FILE`` is honoured.
+        allow_insecure_key: Send credentials over plain ``http://`` to a host that is not loopback.
+    """
+
+    connect_timeout: float = 5.0
+    first_byte_timeout: float = 60.0
+    idle_timeout: float = 30.0
+    total_timeout: float | None = None
+    ca_file: str | None = None
+    allow_insecure_key: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("connect_timeout", "first_byte_timeout", "idle_timeout", "total_timeout"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1e6:
+                raise ConfigError(f"{name} must be a positive number of seconds, not {value!r}")
+
+
+class Part(NamedTuple):
+    """One part of a ``multipart/form-data`` body.
+
+    Attributes:
+        name: Field name.
+        content: The value.
+        filename: Set for a file.
+        content_type: MIME type of a file.
+    """
+
+    name: str
+    content: str | bytes
+    filename: str | None = None
+    content_type: str | None = None
+
+
+class SseEvent(NamedTuple):
+    """One server-sent event.
+
+    Attributes:
+        event: Its ``event`` field, ``"message"`` when absent.
+        data: Its ``data`` lines, joined by newlines.
+        id: The last ``id`` seen.
+    """
+
+    event: str
+    data: str
+    id: str
+
+
+class ByteStream:
+    """The body of a response as it arrives, in pieces of any size.
+
+    An iterator rather than a generator: it holds nothing that would have to be closed.
+    """
+
+    def __init__(self, inbox: Inbox[_native.HttpItem], ready: list[_native.HttpItem]) -> None:
+        self._inbox = inbox
+        self._ready = deque(ready)
+        self._ended = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Wait for the next piece.
+
+        **Cancellation:** nothing is lost; may be called again.
+        """
+        if self._ended:
+            raise StopAsyncIteration
+        if self._ready:
+            await checkpoint()
+        else:
+            self._ready.extend(await self._inbox.receive_batch())
+        item = self._ready.popleft()
+        if isinstance(item, bytes):
+            return item
+        self._ended = True
+        raise StopAsyncIteration
+
+
+class SseStream:
+    """The body of a response as server-sent events, by the WHATWG HTML standard."""
+
+    def __init__(self, source: ByteStream) -> None:
+        self._source = source
+        self._parser = _native.SseParser()
+        self._ready: deque[SseEvent] = deque()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SseEvent:
+        """Wait for the next event.
+
+        **Cancellation:** nothing is lost; may be called again.
+        """
+        if self._ready:
+            await checkpoint()
+        while not self._ready:
+            piece = await anext(self._source)
+            self._ready.extend(map(SseEvent._make, self._parser.feed(piece)))
+        return self._ready.popleft()
+
+
+class HttpResponse:
+    """The answer to a request, inside its block. Its body is read once, in one way."""
+
+    def __init__(self, inbox: Inbox[_native.HttpItem], opening: list[_native.HttpItem]) -> None:
+        head = opening[0]
+        assert isinstance(head, _native.HttpHead)  # noqa: S101 - the transport's first item
+        self.status: int = head.status
+        """HTTP status."""
+        self.headers: Mapping[str, str] = dict(head.headers)
+        """Response headers, lower-case names; repeated ones joined by a comma."""
+        self._body = ByteStream(inbox, opening[1:])
+
+    def iter_bytes(self) -> ByteStream:
+        """The body as it arrives.
+
+        Iterating raises `ConnectionClosed` when the body is cut short and `NetworkTimeout` when
+        nothing comes for ``idle_timeout``.
+        """
+        return self._body
+
+    def iter_sse(self) -> SseStream:
+        """The body as server-sent events.
+
+        Iterating raises as `iter_bytes` does, and `ProtocolError` for an event beyond 16 MiB.
+        """
+        return SseStream(self._body)
+
+    async def read(self, *, limit: int = 64 * 1024 * 1024) -> bytes:
+        """The whole body.
+
+        Args:
+            limit: Bytes to accept at most.
+
+        Raises:
+            ProtocolError: The body is larger than `limit`.
+            ConnectionClosed: The body was cut short.
+
+        **Cancellation:** what was read is lost.
+        """
+        body = bytearray()
+        async for piece in self._body:
+            body += piece
+            if len(body) > limit:
+                raise ProtocolError(f"the response body is larger than {limit} bytes")
+        return bytes(body)
+
+
+@asynccontextmanager
+async def request(
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str | Secret] | None = None,
+    json: object | None = None,
+    content: bytes | None = None,
+    multipart: Sequence[Part] | None = None,
+    options: HttpOptions | None = None,
+) -> AsyncIterator[HttpResponse]:
+    """Send one request; leaving the block drops what is left of its answer.
+
+    Redirects are not followed and no status is raised: both are the caller's to judge.
+
+    Args:
+        method: HTTP method.
+        url: ``http://`` or ``https://``.
+        headers: Request headers. A `Secret` never appears in an error.
+        json: Encoded as the body, with its content type. At most one body may be given.
+        content: The body as it is.
+        multipart: The parts of a ``multipart/form-data`` body.
+        options: Times and limits.
+
+    Raises:
+        ConnectFailed: Name, route or listener.
+        TlsFailed: The certificate or the handshake was refused.
+        NetworkTimeout: A phase took longer than its limit.
+        ConfigError: The arguments cannot be used.
+
+    **Cancellation:** the request is given up and its socket dropped.
+    """
+    options = options or HttpOptions()
+    if sum(body is not None for body in (json, content, multipart)) > 1:
+        raise ConfigError("give at most one of json, content and multipart")
+    lines = plain_headers(headers)
+    if json is not None:
+        content = msgspec.json.encode(json)
+        lines.append(("content-type", "application/json", False))
+    native = _native.HttpCall.start(
+        method,
+        url,
+        headers=lines,
+        body=content,
+        multipart=None if multipart is None else [_plain_part(part) for part in multipart],
+        connect_timeout=options.connect_timeout,
+        first_byte_timeout=options.first_byte_timeout,
+        idle_timeout=options.idle_timeout,
+        total_timeout=options.total_timeout,
+        ca_file=options.ca_file,
+        allow_insecure_key=options.allow_insecure_key,
+    )
+    inbox: Inbox[_native.HttpItem] = Inbox(native)
+    try:
+        yield HttpResponse(inbox, await inbox.receive_batch())
+    finally:
+        notify_closing(native.fileno())
+        native.abort()
+
+
+def retry_delay(
+    attempt: int, *, status: int | None, headers: Mapping[str, str], body: str = ""
+) -> float | None:
+    """Seconds to wait before trying again, or None to give up.
+
+    Args:
+        attempt: Tries that have failed so far, from 1.
+        status: HTTP status; None when no response came.
+        headers: Response headers, lower-case names.
+        body: Response body, in which codes of a spent quota are looked for.
+    """
+    code, kind = _error_code(body)
+    return _native.retry_delay(
+        attempt, status, list(headers.items()), code, kind, random.random()  # noqa: S311 - jitter
+    )
+
+
+class _ErrorFields(msgspec.Struct):
+    code: object = None
+    type: object = None
+
+
+class _ErrorBody(msgspec.Struct):
+    error: _ErrorFields
+
+
+def _error_code(body: str) -> tuple[str | None, str | None]:
+    """Code and type of an API error body; bodies of other shapes have neither."""
+    try:
+        error = msgspec.json.decode(body, type=_ErrorBody).error
+    except msgspec.DecodeError:
+        return None, None
+    code, kind = error.code, error.type
+    return code if isinstance(code, str) else None, kind if isinstance(kind, str) else None
+
+
+def _plain_part(part: Part) -> tuple[str, bytes, str | None, str | None]:
+    content = part.content.encode() if isinstance(part.content, str) else part.content
+    return part.name, content, part.filename, part.content_type

@@ -1,0 +1,253 @@
+"""The WebSocket client: reader and writer are tokio tasks, this is their face to trio."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Self
+
+import trio
+
+from voxloop import _native
+from voxloop._bridge import Inbox, Outbox, checkpoint, notify_closing
+from voxloop._errors import ConfigError, NetworkError, UseAfterClose
+from voxloop.net._auth import Secret
+from voxloop.net._frame import Frame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSocketOptions:
+    """Limits and times of one connection; the defaults suit a voice session.
+
+    Attributes:
+        open_timeout: Seconds for name, TCP, TLS and upgrade together.
+        close_timeout: Seconds that leaving the block waits for the peer's close frame.
+        ping_interval: Seconds between pings; None sends none.
+        ping_timeout: Seconds a pong may take before the connection counts as lost. With the
+            defaults a dead peer is noticed within 25 s.
+        max_message_bytes: A larger message ends the connection with close code 1009.
+        inbox_bytes: Received and not yet taken; beyond it the socket is not read on.
+        outbox_bytes: Queued and not yet written; beyond it `send` waits.
+        ca_file: PEM file with the roots to trust instead of the system's; without it the
+            variable ``SSL_CERT_FILE`` is honoured.
+        allow_insecure_key: Send credentials over plain ``ws://`` to a host that is not loopback.
+    """
+
+    open_timeout: float = 10.0
+    close_timeout: float = 0.25
+    ping_interval: float | None = 15.0
+    ping_timeout: float | None = 10.0
+    max_message_bytes: int = 16 * 1024 * 1024
+    inbox_bytes: int = 8 * 1024 * 1024
+    outbox_bytes: int = 4 * 1024 * 1024
+    ca_file: str | None = None
+    allow_insecure_key: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("open_timeout", "close_timeout", "ping_interval", "ping_timeout"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < 1e6:
+                raise ConfigError(f"{name} must be a positive number of seconds, not {value!r}")
+        for name in ("max_message_bytes", "inbox_bytes", "outbox_bytes"):
+            if getattr(self, name) < 1024:
+                raise ConfigError(f"{name} must be at least 1024, not {getattr(self, name)!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSocketStats:
+    """Counters of one connection.
+
+    Attributes:
+        messages_in, messages_out, bytes_in, bytes_out: Whole messages and their payload.
+        wakes: How often the descriptor was made readable for the receiver.
+        rtt: Seconds of the last ping's round trip, None before the first pong.
+        inbox_bytes, outbox_bytes: What lies in the queues now.
+    """
+
+    messages_in: int
+    messages_out: int
+    bytes_in: int
+    bytes_out: int
+    wakes: int
+    rtt: float | None
+    inbox_bytes: int
+    outbox_bytes: int
+
+
+class WebSocket:
+    """An open connection, made by `open_websocket`.
+
+    One task receives; any number may send, and their messages keep the order of the calls.
+    """
+
+    def __init__(
+        self,
+        native: _native.WebSocket,
+        inbox: Inbox[_native.WebSocketItem],
+        opening: list[_native.WebSocketItem],
+        close_timeout: float,
+    ) -> None:
+        self._native = native
+        self._inbox = inbox
+        self._outbox = Outbox(native)
+        self._close_timeout = close_timeout
+        self._closed = False
+        handshake = opening[0]
+        assert isinstance(handshake, _native.Handshake)  # noqa: S101 - the transport's first item
+        self.headers: Mapping[str, str] = dict(handshake.headers)
+        """Headers of the upgrade's answer, lower-case names."""
+        self.handshake_seconds = handshake.seconds
+        """Seconds from the first packet to the open connection."""
+        self._ready: list[Frame] = _frames(opening[1:])
+
+    async def receive_batch(self) -> list[Frame]:
+        """Wait for messages and take all that have arrived.
+
+        Returns:
+            At least one frame, in order, each with its time of arrival.
+
+        Raises:
+            ConnectionClosed: The connection has ended, and its last frame was taken.
+            ConcurrencyError: Another task is receiving.
+            UseAfterClose: The block was left.
+
+        **Cancellation:** nothing is lost; may be called again.
+        """
+        self._check_open()
+        if self._ready:
+            await checkpoint()
+            frames, self._ready = self._ready, []
+            return frames
+        return _frames(await self._inbox.receive_batch())
+
+    async def receive(self) -> Frame:
+        """Wait for one message; see `receive_batch`.
+
+        **Cancellation:** nothing is lost; may be called again.
+        """
+        frames = await self.receive_batch()
+        self._ready = frames[1:]
+        return frames[0]
+
+    async def send(self, data: str | bytes) -> None:
+        """Queue one text (``str``) or binary (``bytes``) message.
+
+        Returns once the message has its place in the queue, not once it is on the wire.
+
+        Raises:
+            ConnectionClosed: The connection has ended.
+            UseAfterClose: The block was left.
+
+        **Cancellation:** the message was then not queued; may be called again.
+        """
+        self._check_open()
+        await self._outbox.send(data)
+
+    def stats(self) -> WebSocketStats:
+        """Counters so far."""
+        return WebSocketStats(**self._native.stats())
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Frame:
+        return await self.receive()
+
+    async def aclose(self, code: int = 1000, reason: str = "") -> None:
+        """Send a close frame, wait briefly for the peer's, and let go of the socket.
+
+        **Cancellation:** the socket is closed all the same, at the latest after
+        ``close_timeout``.
+        """
+        if self._closed:
+            await checkpoint()
+            return
+        self._closed = True
+        self._native.close(code, reason)
+        try:
+            with trio.CancelScope(shield=True) as scope:
+                scope.deadline = trio.current_time() + self._close_timeout
+                while True:
+                    await self._inbox.receive_batch()
+        except (NetworkError, trio.BusyResourceError):
+            pass
+        finally:
+            _let_go(self._native)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UseAfterClose("this WebSocket's block was left; open a new one")
+
+
+@asynccontextmanager
+async def open_websocket(
+    url: str,
+    *,
+    headers: Mapping[str, str | Secret] | None = None,
+    subprotocols: Iterable[str] = (),
+    options: WebSocketOptions | None = None,
+) -> AsyncIterator[WebSocket]:
+    """Connect, and close on leaving the block.
+
+    Args:
+        url: ``ws://`` or ``wss://``.
+        headers: Added to the upgrade request. A `Secret` never appears in an error.
+        subprotocols: Offered to the server, in order of preference.
+        options: Limits and times.
+
+    Raises:
+        ConnectFailed: Name, route or listener.
+        TlsFailed: The certificate or the handshake was refused.
+        HandshakeRejected: The server answered with another status than 101.
+        NetworkTimeout: It took longer than ``options.open_timeout``.
+        ConfigError: The URL cannot be used, or a key would go over plain ``ws://``.
+
+    **Cancellation:** the attempt is given up and its socket closed.
+    """
+    options = options or WebSocketOptions()
+    native = _native.WebSocket.open(
+        url,
+        headers=plain_headers(headers),
+        subprotocols=list(subprotocols),
+        open_timeout=options.open_timeout,
+        close_timeout=options.close_timeout,
+        ping_interval=options.ping_interval,
+        ping_timeout=options.ping_timeout,
+        max_message_bytes=options.max_message_bytes,
+        inbox_bytes=options.inbox_bytes,
+        outbox_bytes=options.outbox_bytes,
+        ca_file=options.ca_file,
+        allow_insecure_key=options.allow_insecure_key,
+    )
+    inbox: Inbox[_native.WebSocketItem] = Inbox(native)
+    try:
+        opening = await inbox.receive_batch()
+        socket = WebSocket(native, inbox, opening, options.close_timeout)
+    except BaseException:
+        _let_go(native)
+        raise
+    try:
+        yield socket
+    finally:
+        await socket.aclose()
+
+
+def _frames(items: list[_native.WebSocketItem]) -> list[Frame]:
+    return [Frame._make(item) for item in items if isinstance(item, tuple)]
+
+
+def _let_go(native: _native.WebSocket) -> None:
+    notify_closing(native.fileno(), native.send_fileno())
+    native.abort()
+
+
+def plain_headers(headers: Mapping[str, str | Secret] | None) -> list[tuple[str, str, bool]]:
+    """Headers as Rust takes them: name, value, and whether the value is a secret."""
+    sensitive = {"authorization", "proxy-authorization", "cookie", "api-key"}
+    return [
+        (name, value.reveal(), True)
+        if isinstance(value, Secret)
+        else (name, value, name.lower() in sensitive)
+        for name, value in (headers or {}).items()
+    ]
