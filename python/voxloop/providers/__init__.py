@@ -1,0 +1,61 @@
+"""Where speech, text and realtime sessions come from: protocols, settings, OpenAI."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voxloop.providers.protocols import (
+    JsonObject,
+    LanguageModel,
+    ModelDone,
+    ModelEvent,
+    ModelRequest,
+    Provider,
+    RealtimeTarget,
+    RealtimeTransport,
+    SpeechToText,
+    TextDelta,
+    TextDone,
+    TextToSpeech,
+    ToolCall,
+    Transcript,
+)
+from voxloop.providers.settings import STTSettings, TTSSettings
+
+if TYPE_CHECKING:
+    from voxloop.providers.default import default_provider
+    from voxloop.providers.openai import OpenAI
+
+__all__ = [
+    "JsonObject",
+    "LanguageModel",
+    "ModelDone",
+    "ModelEvent",
+    "ModelRequest",
+    "OpenAI",
+    "Provider",
+    "RealtimeTarget",
+    "RealtimeTransport",
+    "STTSettings",
+    "SpeechToText",
+    "TTSSettings",
+    "TextDelta",
+    "TextDone",
+    "TextToSpeech",
+    "ToolCall",
+    "Transcript",
+    "default_provider",
+]
+
+
+def __getattr__(name: str) -> object:
+    # OpenAI pulls in the HTTP client; protocols and settings alone do not need it.
+    if name == "OpenAI":
+        from voxloop.providers.openai import OpenAI
+
+        return OpenAI
+    if name == "default_provider":
+        from voxloop.providers.default import default_provider
+
+        return default_provider
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,224 @@
+"""One account at one base URL: addresses, headers, and the rules for trying again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+import trio
+
+from voxloop import net, telemetry
+from voxloop._errors import ConfigError, NetworkError, ProtocolError, VoxloopError
+from voxloop._version import __version__
+from voxloop.net import HttpOptions, HttpResponse, Part, Secret
+from voxloop.providers.openai.errors import error_from_response
+
+DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
+USER_AGENT: Final = f"voxloop/{__version__}"
+_ERROR_BODY_LIMIT: Final = 64 * 1024
+_SCHEMES: Final = {"https": "wss", "http": "ws", "wss": "wss", "ws": "ws"}
+
+T = TypeVar("T")
+
+
+class Refused(Exception):
+    """An answer that is not 2xx, with what decides whether to try again. Never leaves `retrying`.
+
+    Attributes:
+        error: What the caller is to see.
+    """
+
+    def __init__(
+        self, error: VoxloopError, status: int, headers: Mapping[str, str], body: str
+    ) -> None:
+        super().__init__(status)
+        self.error = error
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where requests go and in whose name.
+
+    Attributes:
+        base_url: With its path prefix, without a trailing slash.
+        api_key: A key, a function that gives one, or None for the usual sources.
+        organization: Sent as ``OpenAI-Organization``.
+        project: Sent as ``OpenAI-Project``.
+    """
+
+    base_url: str
+    api_key: net.ApiKey | None = field(default=None, repr=False)
+    organization: str | None = None
+    project: str | None = None
+
+    @classmethod
+    def resolve(
+        cls,
+        *,
+        api_key: net.ApiKey | None,
+        base_url: str | None,
+        organization: str | None,
+        project: str | None,
+    ) -> Endpoint:
+        """Fill in what was left open from the environment.
+
+        Raises:
+            ConfigError: The base URL is not ``http://`` or ``https://``.
+        """
+        url = (base_url or _environment("OPENAI_BASE_URL") or DEFAULT_BASE_URL).strip()
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise ConfigError(
+                f"the base URL must begin with http:// or https:// and a host; its scheme is "
+                f"{parts.scheme or 'missing'!r}"
+            )
+        if parts.username or parts.password:
+            raise ConfigError("the base URL holds a user name or password; give api_key= instead")
+        return cls(
+            base_url=url.rstrip("/"),
+            api_key=Secret(api_key) if isinstance(api_key, str) else api_key,
+            organization=organization or _environment("OPENAI_ORG_ID"),
+            project=project or _environment("OPENAI_PROJECT_ID"),
+        )
+
+    async def key(self) -> Secret:
+        """The key to use now.
+
+        Raises:
+            AuthenticationError: There is none.
+
+        **Cancellation:** may be called again.
+        """
+        return await net.resolve_api_key(self.api_key)
+
+    def headers(self, key: Secret | None) -> dict[str, str | Secret]:
+        """The headers of every request."""
+        headers: dict[str, str | Secret] = {"User-Agent": USER_AGENT}
+        if key is not None:
+            headers["Authorization"] = Secret(f"Bearer {key.reveal()}")
+        if self.organization:
+            headers["OpenAI-Organization"] = self.organization
+        if self.project:
+            headers["OpenAI-Project"] = self.project
+        return headers
+
+    def url(self, path: str) -> str:
+        """The address of ``path``; a query of the base URL is kept."""
+        parts = urlsplit(self.base_url)
+        return urlunsplit(parts._replace(path=parts.path.rstrip("/") + path))
+
+    def realtime_url(self, *, url: str | None, model: str | None, call_id: str | None) -> str:
+        """The WebSocket address; an existing query is kept, ``model`` or ``call_id`` is added.
+
+        Raises:
+            ConfigError: The URL is not of ws, wss, http or https.
+        """
+        parts = urlsplit(url or self.url("/realtime"))
+        scheme = _SCHEMES.get(parts.scheme)
+        if scheme is None or not parts.netloc:
+            raise ConfigError(
+                "the realtime URL must begin with wss://, ws://, https:// or http:// and a host"
+            )
+        query = parse_qsl(parts.query, keep_blank_values=True)
+        names = {name for name, _ in query}
+        if call_id is not None:
+            query = [(name, value) for name, value in query if name != "call_id"]
+            query.append(("call_id", call_id))
+        elif model is not None and not names & {"model", "call_id"}:
+            query.append(("model", model))
+        text = urlencode(query, quote_via=quote)
+        return urlunsplit(parts._replace(scheme=scheme, query=text, fragment=""))
+
+    @asynccontextmanager
+    async def post(
+        self,
+        path: str,
+        *,
+        doing: str,
+        options: HttpOptions,
+        content: bytes | None = None,
+        multipart: list[Part] | None = None,
+        accept: str = "application/json",
+    ) -> AsyncIterator[HttpResponse]:
+        """Send one request once; the block is entered only with a 2xx answer.
+
+        Raises:
+            Refused: Any other status; for `retrying` alone.
+        """
+        key = await self.key()
+        headers = self.headers(key)
+        headers["Accept"] = accept
+        if content is not None:
+            headers["Content-Type"] = "application/json"
+        async with net.request(
+            "POST",
+            self.url(path),
+            headers=headers,
+            content=content,
+            multipart=multipart,
+            options=options,
+        ) as response:
+            if not 200 <= response.status < 300:
+                body = await _error_body(response)
+                error = error_from_response(
+                    response.status, response.headers, body, doing=doing, key=key
+                )
+                raise Refused(error, response.status, response.headers, body)
+            yield response
+
+    async def retrying(self, once: Callable[[], Awaitable[T]], *, doing: str) -> T:
+        """Call ``once`` until it succeeds or trying again makes no sense.
+
+        A key that comes from a function is asked for once more when the server refused it. Each
+        wait is told to ``voice.http.retry`` listeners.
+
+        Raises:
+            VoxloopError: The last failure.
+
+        **Cancellation:** as ``once`` has it.
+        """
+        failed = 0
+        refreshed = not callable(self.api_key)
+        while True:
+            failed += 1
+            error: VoxloopError
+            try:
+                return await once()
+            except Refused as refused:
+                error = refused.error
+                if refused.status == 401 and not refreshed:
+                    refreshed = True
+                    continue
+                delay = net.retry_delay(
+                    failed, status=refused.status, headers=refused.headers, body=refused.body
+                )
+            except NetworkError as lost:
+                error = lost
+                delay = net.retry_delay(failed, status=None, headers={}) if lost.retryable else None
+            if delay is None:
+                raise error
+            telemetry.emit(
+                "voice.http.retry",
+                {"attempt": failed, "delay_ms": delay * 1000},
+                {"doing": doing, "code": error.code},
+            )
+            await trio.sleep(delay)
+
+
+async def _error_body(response: HttpResponse) -> str:
+    try:
+        body = await response.read(limit=_ERROR_BODY_LIMIT)
+    except (NetworkError, ProtocolError):
+        return ""  # the status alone has to do
+    return body.decode("utf-8", "replace")
+
+
+def _environment(name: str) -> str | None:
+    return os.environ.get(name, "").strip() or None

@@ -1,0 +1,192 @@
+"""The language model by ``POST /responses``, streamed as server-sent events."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final, Self
+
+import trio
+import trio.lowlevel
+
+from voxloop._errors import ConnectionClosed, ProtocolError
+from voxloop.net import HttpOptions, SseEvent
+from voxloop.providers.openai.endpoint import Endpoint
+from voxloop.providers.openai.errors import error_from_stream
+from voxloop.providers.openai.models import LANGUAGE_MODEL, text_model
+from voxloop.providers.protocols import (
+    ModelDone,
+    ModelEvent,
+    ModelRequest,
+    TextDelta,
+    TextDone,
+    ToolCall,
+)
+from voxloop.wire import responses as rs
+
+_OPTIONS: Final = HttpOptions(first_byte_timeout=30.0, idle_timeout=30.0)
+_END_MARK: Final = "[DONE]"
+
+
+class OpenAILanguageModel:
+    """Answers with text and tool calls; the history is sent whole with each request."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    @asynccontextmanager
+    async def respond(self, request: ModelRequest) -> AsyncIterator[AsyncIterator[ModelEvent]]:
+        """Send the history; the block is entered when the server has begun to answer.
+
+        A request that fails for a passing reason is sent again, but only before its first event.
+        A refusal is text like any other. Tool calls come as soon as each is complete.
+
+        Yields:
+            Events; the last one is `ModelDone`.
+
+        Raises:
+            AuthenticationError: No key, or the server refused it.
+            RateLimited, QuotaExceeded, ApiError: The server refused the request, or the response
+                failed (while iterating).
+            NetworkError: It could not be reached, or the stream was cut short (while iterating).
+
+        **Cancellation:** leaving the block ends the request.
+        """
+        model = request.model or LANGUAGE_MODEL
+        doing = f"response of {model}"
+        body = rs.encode(response_request(request))
+
+        async with AsyncExitStack() as stack:
+
+            async def once() -> _Events:
+                return await self._begin(body, doing, stack)
+
+            yield await self._endpoint.retrying(once, doing=doing)
+
+    async def _begin(self, body: bytes, doing: str, stack: AsyncExitStack) -> _Events:
+        """Send the request and wait for the first event; ``stack`` then owns the connection."""
+        async with AsyncExitStack() as attempt:
+            response = await attempt.enter_async_context(
+                self._endpoint.post(
+                    "/responses",
+                    doing=doing,
+                    options=_OPTIONS,
+                    content=body,
+                    accept="text/event-stream",
+                )
+            )
+            kind = response.headers.get("content-type", "")
+            if not kind.startswith("text/event-stream"):
+                raise ProtocolError(
+                    f"{doing}: the server answered with {kind or 'no content type'} where an "
+                    "event stream was expected; check the base URL"
+                )
+            stream = response.iter_sse()
+            first = await anext(stream, None)
+            if first is None:
+                raise ConnectionClosed(f"{doing}: the event stream is empty")
+            stack.push_async_exit(attempt.pop_all())
+            return _Events(first, stream, doing)
+
+
+def response_request(request: ModelRequest) -> rs.CreateResponse:
+    """The request body: shortest wait the model offers, nothing kept by the server."""
+    name = request.model or LANGUAGE_MODEL
+    model = text_model(name)
+    return rs.CreateResponse(
+        model=name,
+        input=list(request.items),
+        instructions=request.instructions or None,
+        tools=list(request.tools) or None,
+        tool_choice=request.tool_choice if request.tools else None,
+        stream=True,
+        store=False,
+        reasoning={"effort": model.effort} if model.effort else None,
+        text={"verbosity": "low"} if model.verbosity else None,
+    )
+
+
+class _Events:
+    """What the stream means to the caller, until the response is done."""
+
+    def __init__(self, first: SseEvent, stream: AsyncIterator[SseEvent], doing: str) -> None:
+        self._first: SseEvent | None = first
+        self._stream = stream
+        self._doing = doing
+        self._done = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> ModelEvent:
+        """Wait for the next event.
+
+        **Cancellation:** nothing is lost; may be called again.
+        """
+        while not self._done:
+            if self._first is not None:
+                await trio.lowlevel.checkpoint()
+                event, self._first = self._first, None
+            else:
+                event = await self._next()
+            if not event.data or event.data == _END_MARK:
+                continue
+            out = model_event(rs.decode_event(event.data), doing=self._doing)
+            if out is not None:
+                self._done = isinstance(out, ModelDone)
+                return out
+        raise StopAsyncIteration
+
+    async def _next(self) -> SseEvent:
+        event = await anext(self._stream, None)
+        if event is None:
+            raise ConnectionClosed(f"{self._doing}: the event stream ended before the response did")
+        return event
+
+
+def model_event(event: rs.StreamEvent | rs.Unknown, *, doing: str) -> ModelEvent | None:
+    """What a wire event means to the caller; None for those that say nothing new.
+
+    Raises:
+        ApiError: The event says that the response failed.
+    """
+    match event:
+        case rs.ResponseOutputTextDelta(delta=text) | rs.ResponseRefusalDelta(delta=text):
+            return TextDelta(text) if text else None
+        case rs.ResponseOutputTextDone(text=text) | rs.ResponseRefusalDone(refusal=text):
+            return TextDone(text)
+        case rs.ResponseOutputItemDone(item=item) if item.type == "function_call":
+            return _tool_call(item, doing)
+        case rs.ResponseCompleted(response=response):
+            return ModelDone(usage=response.usage)
+        case rs.ResponseIncomplete(response=response):
+            details = response.incomplete_details
+            reason = details.reason if details else None
+            return ModelDone(status="incomplete", usage=response.usage, reason=reason)
+        case rs.ResponseFailed(response=response):
+            error = response.error or rs.ResponseError()
+            raise error_from_stream(
+                code=error.code,
+                message=error.message,
+                type=error.type,
+                param=error.param,
+                doing=doing,
+            )
+        case rs.ErrorEvent():
+            raise error_from_stream(
+                code=event.code, message=event.message, param=event.param, doing=doing
+            )
+    return None
+
+
+def _tool_call(item: rs.OutputItem, doing: str) -> ToolCall | None:
+    if item.status == "incomplete":
+        return None  # cut off by a limit: its arguments are not whole
+    if not item.call_id or not item.name:
+        raise ProtocolError(f"{doing}: a tool call came without its id or its name")
+    return ToolCall(
+        call_id=item.call_id,
+        name=item.name,
+        arguments=item.arguments or "{}",
+        item_id=item.id,
+    )

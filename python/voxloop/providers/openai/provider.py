@@ -1,0 +1,93 @@
+"""`OpenAI`: one account, all engines."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+
+from voxloop.net import ApiKey
+from voxloop.providers.openai.endpoint import Endpoint
+from voxloop.providers.openai.llm import OpenAILanguageModel
+from voxloop.providers.openai.realtime import open_realtime
+from voxloop.providers.openai.stt import OpenAISpeechToText
+from voxloop.providers.openai.tts import OpenAITextToSpeech
+from voxloop.providers.protocols import (
+    LanguageModel,
+    RealtimeTarget,
+    RealtimeTransport,
+    SpeechToText,
+    TextToSpeech,
+)
+
+
+class OpenAI:
+    """Realtime sessions, transcription, speech and responses of one OpenAI account.
+
+    Also for servers that speak the same protocol. The object is light and holds no connection;
+    one may serve any number of sessions.
+
+    Args:
+        api_key: The key, or a function (sync or async) that is asked for one before each request.
+            Without it `CODEX_API_KEY`, `auth.json` under `CODEX_HOME` and `OPENAI_API_KEY` are
+            tried in this order, when the first request is made.
+        base_url: With its path prefix; default `OPENAI_BASE_URL`, else OpenAI's own.
+        organization: Default `OPENAI_ORG_ID`.
+        project: Default `OPENAI_PROJECT_ID`.
+
+    Raises:
+        ConfigError: The base URL cannot be used.
+
+    Example::
+
+        provider = voxloop.OpenAI(api_key=fetch_key)
+        async with voxloop.realtime.open_session(agent, provider=provider) as session: ...
+    """
+
+    def __init__(
+        self,
+        api_key: ApiKey | None = None,
+        *,
+        base_url: str | None = None,
+        organization: str | None = None,
+        project: str | None = None,
+    ) -> None:
+        self._endpoint = Endpoint.resolve(
+            api_key=api_key, base_url=base_url, organization=organization, project=project
+        )
+
+    @property
+    def base_url(self) -> str:
+        """Where requests go, without a trailing slash."""
+        return self._endpoint.base_url
+
+    def realtime(self, target: RealtimeTarget) -> AbstractAsyncContextManager[RealtimeTransport]:
+        """Open a realtime connection; leaving the block closes it.
+
+        Entering raises `ConfigError`, `AuthenticationError`, `RateLimited`, `QuotaExceeded`,
+        `HandshakeRejected` or another `NetworkError`.
+        """
+        return open_realtime(self._endpoint, target)
+
+    def speech_to_text(self) -> SpeechToText:
+        """The recogniser: ``/audio/transcriptions``."""
+        return OpenAISpeechToText(self._endpoint)
+
+    def text_to_speech(self) -> TextToSpeech:
+        """The voice: ``/audio/speech``."""
+        return OpenAITextToSpeech(self._endpoint)
+
+    def language_model(self) -> LanguageModel:
+        """The language model: ``/responses``."""
+        return OpenAILanguageModel(self._endpoint)
+
+    async def warm_up(self) -> None:
+        """Resolve the key once, so that a missing one is known before the first turn.
+
+        Raises:
+            AuthenticationError: There is none.
+
+        **Cancellation:** may be called again.
+        """
+        await self._endpoint.key()
+
+    def __repr__(self) -> str:
+        return f"OpenAI(base_url={self.base_url!r})"
