@@ -1,0 +1,35 @@
+"""The command line: ``voxloop demo`` and ``voxloop serve``.
+
+This module imports nothing heavy, so that an interrupt is answered from the first moment on.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+from voxloop.cli._interrupt import EXIT_INTERRUPTED, exit_at_once_on_interrupt
+
+__all__ = ["main"]
+
+
+def main() -> NoReturn:
+    """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 3 no speech, 130 interrupted."""
+    exit_at_once_on_interrupt()
+    try:
+        from voxloop.cli._app import app
+    except ModuleNotFoundError as error:
+        if error.name != "click":
+            raise
+        print(
+            "voxloop: the command line needs click: pip install 'voxloop[cli]'", file=sys.stderr
+        )
+        sys.exit(1)
+    try:
+        sys.exit(app.main(standalone_mode=False))
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:
+        from voxloop.cli._failure import report
+
+        sys.exit(report(error))

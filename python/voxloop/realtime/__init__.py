@@ -1,0 +1,69 @@
+"""Realtime sessions: speech in, speech out, over one connection.
+
+`open_session` opens one; its events are frozen classes to `match` on.
+"""
+
+from __future__ import annotations
+
+from voxloop.realtime.config import (
+    ModelConfig,
+    NoiseReduction,
+    RunConfig,
+    SessionModelSettings,
+    Transcription,
+    TurnDetection,
+)
+from voxloop.realtime.events import (
+    AgentEndEvent,
+    AgentStartEvent,
+    AgentState,
+    AgentStateEvent,
+    AudioEvent,
+    AudioInterruptedEvent,
+    ErrorEvent,
+    Event,
+    HandoffEvent,
+    HistoryEvent,
+    SpeechEvent,
+    ToolCallEvent,
+    ToolResultEvent,
+    TranscriptEvent,
+)
+from voxloop.realtime.history import HistoryItem, HistoryPart
+from voxloop.realtime.latency import TurnMetrics
+from voxloop.realtime.open import open_session
+from voxloop.realtime.runner import WireEvent
+from voxloop.realtime.session import Session
+from voxloop.realtime.subscribers import Subscription
+from voxloop.realtime.usage import Usage
+
+__all__ = [
+    "AgentEndEvent",
+    "AgentStartEvent",
+    "AgentState",
+    "AgentStateEvent",
+    "AudioEvent",
+    "AudioInterruptedEvent",
+    "ErrorEvent",
+    "Event",
+    "HandoffEvent",
+    "HistoryEvent",
+    "HistoryItem",
+    "HistoryPart",
+    "ModelConfig",
+    "NoiseReduction",
+    "RunConfig",
+    "Session",
+    "SessionModelSettings",
+    "SpeechEvent",
+    "Subscription",
+    "ToolCallEvent",
+    "ToolResultEvent",
+    "TranscriptEvent",
+    "Transcription",
+    "TurnDetection",
+    "TurnMetrics",
+    "Usage",
+    "WireEvent",
+    "open_session",
+]

@@ -1,0 +1,272 @@
+"""Settings of a realtime session, checked when they are made.
+
+A setting that is ``None`` by default is left to the server. For turn detection, transcription and
+noise reduction ``None`` means *off*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from voxloop._errors import ConfigError
+
+DEFAULT_MODEL = "gpt-realtime"
+DEFAULT_VOICE = "marin"
+DEFAULT_TRANSCRIPTION_MODEL = "gpt-4o-mini-transcribe"
+MIN_SPEED, MAX_SPEED = 0.25, 1.5
+MAX_OUTPUT_TOKENS = 4096
+
+Format: TypeAlias = Literal["pcm16"]
+Modality: TypeAlias = Literal["audio", "text"]
+ApiKey: TypeAlias = str | Callable[[], str] | Callable[[], Awaitable[str]]
+ToolChoice: TypeAlias = str | Mapping[str, object]
+JsonMapping: TypeAlias = Mapping[str, object]
+
+_WIRE_FORMATS: dict[str, dict[str, object]] = {"pcm16": {"type": "audio/pcm", "rate": 24_000}}
+_SERVER_ONLY = ("threshold", "prefix_padding_ms", "silence_duration_ms", "idle_timeout_ms")
+
+
+def wire_format(name: str) -> dict[str, object]:
+    """The JSON object of an audio format."""
+    return dict(_WIRE_FORMATS[name])
+
+
+def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{name} is {value!r}; give one of {', '.join(map(repr, allowed))}")
+
+
+def _in_range(name: str, value: float | None, low: float, high: float) -> None:
+    if value is not None and not low <= value <= high:
+        raise ConfigError(f"{name} is {value}; give a value from {low:g} to {high:g}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnDetection:
+    """When the server takes the user's turn as over. GA path: ``audio.input.turn_detection``.
+
+    Attributes:
+        type: ``"server_vad"`` goes by silence, ``"semantic_vad"`` by what was said.
+        threshold: Speech probability, 0 to 1 (``server_vad``).
+        prefix_padding_ms: Audio kept from before the speech (``server_vad``).
+        silence_duration_ms: Silence that ends the turn (``server_vad``).
+        idle_timeout_ms: Silence after which the model speaks by itself (``server_vad``).
+        eagerness: How soon a pause ends the turn (``semantic_vad``).
+        create_response: The server answers by itself at the end of a turn.
+        interrupt_response: The server cancels its response when the user speaks.
+
+    Raises:
+        ConfigError: A value is out of range or belongs to the other type.
+    """
+
+    type: Literal["server_vad", "semantic_vad"] = "semantic_vad"
+    threshold: float | None = None
+    prefix_padding_ms: int | None = None
+    silence_duration_ms: int | None = None
+    idle_timeout_ms: int | None = None
+    eagerness: Literal["low", "medium", "high", "auto"] | None = None
+    create_response: bool | None = None
+    interrupt_response: bool | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("TurnDetection.type", self.type, ("server_vad", "semantic_vad"))
+        _in_range("TurnDetection.threshold", self.threshold, 0.0, 1.0)
+        for name in _SERVER_ONLY:
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if self.type != "server_vad":
+                raise ConfigError(
+                    f"TurnDetection.{name} needs type='server_vad', not {self.type!r}"
+                )
+            if value < 0:
+                raise ConfigError(f"TurnDetection.{name} is {value}; it cannot be negative")
+        if self.eagerness is not None:
+            _one_of("TurnDetection.eagerness", self.eagerness, ("low", "medium", "high", "auto"))
+            if self.type != "semantic_vad":
+                raise ConfigError("TurnDetection.eagerness needs type='semantic_vad'")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transcription:
+    """How the user's speech is written down. GA path: ``audio.input.transcription``.
+
+    Attributes:
+        model: Transcription model.
+        language: ISO 639-1 code; None detects it.
+        languages: Several codes, for models that take them; not together with ``language``.
+        prompt: Text that guides the spelling.
+        keywords: Words to expect, for models that take them.
+        delay: ``"minimal"`` to ``"xhigh"``, for models that trade delay for accuracy.
+
+    Raises:
+        ConfigError: Both ``language`` and ``languages`` are given, or ``delay`` is unknown.
+    """
+
+    model: str = DEFAULT_TRANSCRIPTION_MODEL
+    language: str | None = None
+    languages: tuple[str, ...] = ()
+    prompt: str | None = None
+    keywords: tuple[str, ...] = ()
+    delay: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.language is not None and self.languages:
+            raise ConfigError("Transcription takes language or languages, not both")
+        if self.delay is not None:
+            levels = ("minimal", "low", "medium", "high", "xhigh")
+            _one_of("Transcription.delay", self.delay, levels)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseReduction:
+    """Noise reduction before turn detection. GA path: ``audio.input.noise_reduction``.
+
+    Attributes:
+        type: ``"near_field"`` for a headset, ``"far_field"`` for a microphone in the room.
+        strength: Strength where the server takes one.
+    """
+
+    type: Literal["near_field", "far_field"] = "near_field"
+    strength: float | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("NoiseReduction.type", self.type, ("near_field", "far_field"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionModelSettings:
+    """What the server is told about the session; the agent adds instructions and tools.
+
+    Attributes:
+        output_modalities: ``("audio",)`` or ``("text",)``, never both.
+        voice: Voice name, or ``{"id": ...}`` of a custom voice; an agent's own voice comes first.
+        speed: Rate of speech, 0.25 to 1.5.
+        input_format: Format of the audio sent; any other audio is converted by the session.
+        output_format: Format of the audio received.
+        turn_detection: None switches it off: the application commits and asks for responses.
+        transcription: None switches it off.
+        noise_reduction: None is off.
+        tool_choice: ``"auto"``, ``"none"``, ``"required"`` or an object naming one tool.
+        parallel_tool_calls: Whether the model may call several tools at once.
+        max_output_tokens: 1 to 4096 or ``"inf"``, for one response.
+        reasoning_effort: ``"minimal"`` to ``"xhigh"``, for models that reason.
+        prompt: Reference to a stored prompt: ``{"id", "version", "variables"}``.
+        tracing: ``"auto"``, an object with ``workflow_name``, ``group_id``, ``metadata``, or None.
+        truncation: ``"auto"``, ``"disabled"`` or a retention object.
+        include: Extra output, such as ``"item.input_audio_transcription.logprobs"``.
+
+    Raises:
+        ConfigError: A value is unknown or out of range.
+    """
+
+    output_modalities: tuple[Modality, ...] = ("audio",)
+    voice: str | JsonMapping = DEFAULT_VOICE
+    speed: float | None = None
+    input_format: Format = "pcm16"
+    output_format: Format = "pcm16"
+    turn_detection: TurnDetection | None = field(
+        default_factory=lambda: TurnDetection(interrupt_response=True)
+    )
+    transcription: Transcription | None = field(default_factory=Transcription)
+    noise_reduction: NoiseReduction | None = None
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    max_output_tokens: int | Literal["inf"] | None = None
+    reasoning_effort: str | None = None
+    prompt: JsonMapping | None = None
+    tracing: str | JsonMapping | None = None
+    truncation: str | JsonMapping | None = None
+    include: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "output_modalities", tuple(self.output_modalities))
+        if self.output_modalities not in (("audio",), ("text",)):
+            raise ConfigError(
+                f"output_modalities is {self.output_modalities!r}; give ('audio',) or ('text',)"
+            )
+        _one_of("input_format", self.input_format, tuple(_WIRE_FORMATS))
+        _one_of("output_format", self.output_format, tuple(_WIRE_FORMATS))
+        _in_range("speed", self.speed, MIN_SPEED, MAX_SPEED)
+        if isinstance(self.tool_choice, str):
+            _one_of("tool_choice", self.tool_choice, ("auto", "none", "required"))
+        tokens = self.max_output_tokens
+        if tokens is not None and tokens != "inf":
+            _in_range("max_output_tokens", tokens, 1, MAX_OUTPUT_TOKENS)
+        if self.reasoning_effort is not None:
+            levels = ("minimal", "low", "medium", "high", "xhigh")
+            _one_of("reasoning_effort", self.reasoning_effort, levels)
+
+    @property
+    def server_answers(self) -> bool:
+        """Whether the server starts a response by itself when a turn is over."""
+        vad = self.turn_detection
+        return vad is not None and vad.create_response is not False
+
+    @property
+    def server_interrupts(self) -> bool:
+        """Whether the server cancels its response by itself when the user speaks."""
+        vad = self.turn_detection
+        return vad is not None and vad.interrupt_response is not False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """How the session behaves on this side of the wire.
+
+    Attributes:
+        model_settings: What the server is told.
+        barge_in: Speech of the user stops the answer: late audio is muted and the conversation is
+            cut to what was heard. With False speech is only reported.
+        tool_concurrency: Tools that may run at the same time; more wait.
+        tools_to_approve: Names of tools that wait for `Session.approve_tool_call`.
+        approval_timeout: Seconds after which a call that nobody approved is rejected.
+        update_timeout: Seconds to wait for the server to accept changed settings before a handoff
+            goes on without the answer.
+        close_timeout: Seconds that leaving the session's block may take.
+
+    Raises:
+        ConfigError: A count or a time is not positive.
+    """
+
+    model_settings: SessionModelSettings = field(default_factory=SessionModelSettings)
+    barge_in: bool = True
+    tool_concurrency: int = 8
+    tools_to_approve: frozenset[str] = frozenset()
+    approval_timeout: float = 300.0
+    update_timeout: float = 2.0
+    close_timeout: float = 2.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tools_to_approve", frozenset(self.tools_to_approve))
+        for name in ("tool_concurrency", "approval_timeout", "update_timeout", "close_timeout"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"RunConfig.{name} is {getattr(self, name)}; it must be positive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """Which model is reached, and how.
+
+    Attributes:
+        model: Model name; it cannot change within a session.
+        url: Whole WebSocket URL instead of the provider's; its query is kept.
+        api_key: Key, or a function (plain or async) that gives one; only without ``provider``.
+        headers: Added to the provider's; the same name, in any case, replaces it.
+        call_id: Attach to this call instead of opening a session; not together with ``model``.
+
+    Raises:
+        ConfigError: Both ``model`` and ``call_id`` are given.
+    """
+
+    model: str | None = None
+    url: str | None = None
+    api_key: ApiKey | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    call_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.model is not None and self.call_id is not None:
+            raise ConfigError("ModelConfig takes model or call_id: a call has its model already")

@@ -1,0 +1,78 @@
+"""What a step asks the session to do. Nothing here does anything by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from voxloop._errors import VoxloopError
+from voxloop.agents import Handoff
+from voxloop.realtime.events import Event
+from voxloop.realtime.latency import TurnMetrics
+from voxloop.realtime.state import Call, ResponseTrack
+from voxloop.tools import Tool
+from voxloop.wire import realtime as rt
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Put an event on the wire; a plain dict goes as it is."""
+
+    event: rt.ClientEvent | dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Tell the application."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class RunTool:
+    """Run a function; its end comes back as `inputs.ToolFinished`."""
+
+    call: Call
+    tool: Tool
+
+
+@dataclass(frozen=True, slots=True)
+class RunHandoff:
+    """Run a handoff's callback and resolve its agent; comes back as `inputs.AgentReady`."""
+
+    call: Call
+    handoff: Handoff
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseOver:
+    """A response ended: its times are complete."""
+
+    track: ResponseTrack
+    status: str
+    reason: str | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOver:
+    """A turn ended: its latencies are complete."""
+
+    metrics: TurnMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The command cannot be carried out; its caller gets the error."""
+
+    error: VoxloopError
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The session is over; an error is raised by the iterations once they have drained."""
+
+    error: VoxloopError | None
+
+
+Effect: TypeAlias = Send | Emit | RunTool | RunHandoff | ResponseOver | TurnOver | Refuse | End

@@ -1,0 +1,215 @@
+"""What a session tells the application: twelve frozen classes to `match` on.
+
+Every event has ``at``: ``time.monotonic()`` seconds at which the frame behind it reached this
+machine, or at which the session acted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from voxloop._errors import VoxloopError
+from voxloop.audio import AudioChunk
+from voxloop.realtime.history import Change, HistoryItem
+from voxloop.realtime.usage import Usage
+
+AgentState: TypeAlias = Literal[
+    "listening", "user_speaking", "thinking", "tool_running", "speaking", "reconnecting", "closed"
+]
+SpeechKind: TypeAlias = Literal["started", "stopped", "idle"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentStartEvent:
+    """A response began.
+
+    Attributes:
+        response_id: Id of the response.
+        agent: Name of the agent that answers.
+    """
+
+    response_id: str
+    agent: str
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentEndEvent:
+    """A response ended; there is one for each `AgentStartEvent`.
+
+    Attributes:
+        response_id: Id of the response.
+        agent: Name of the agent that began the response.
+        status: ``"completed"``, ``"cancelled"``, ``"failed"`` or ``"incomplete"``.
+        reason: Why, such as ``"turn_detected"``, ``"max_output_tokens"``, ``"connection_lost"``.
+        usage: What the response cost, if the server said so.
+    """
+
+    response_id: str
+    agent: str
+    status: str
+    reason: str | None = None
+    usage: Usage | None = None
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentStateEvent:
+    """What the session is doing now."""
+
+    state: AgentState
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioEvent:
+    """Sound to play, in order; never sound of a response that was interrupted."""
+
+    audio: AudioChunk = field(repr=False)
+    item_id: str
+    response_id: str
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioInterruptedEvent:
+    """Stop playing and forget what is queued.
+
+    Attributes:
+        item_id: The message that was playing.
+        heard_ms: How much of it was played.
+    """
+
+    item_id: str
+    heard_ms: int
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptEvent:
+    """Words, of the user or of the agent.
+
+    Attributes:
+        role: Who said them.
+        delta: What is new; empty when ``final``.
+        item_id: The message they belong to.
+        final: The message is complete, and ``text`` is the whole of it.
+        text: The whole text when ``final``, else None.
+    """
+
+    role: Literal["user", "assistant"]
+    delta: str
+    item_id: str
+    final: bool = False
+    text: str | None = None
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCallEvent:
+    """The model calls a tool.
+
+    Attributes:
+        name: Name of the tool.
+        args: Decoded arguments; empty if they are not a JSON object.
+        call_id: Id to answer with.
+        handled: A function of the agent answers. False: the application answers with
+            `Session.send_tool_result`.
+        needs_approval: It waits for `Session.approve_tool_call` or `reject_tool_call`.
+    """
+
+    name: str
+    args: Mapping[str, object]
+    call_id: str
+    handled: bool
+    needs_approval: bool = False
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolResultEvent:
+    """A call was answered.
+
+    Attributes:
+        output: What the model was told.
+        status: ``"ok"``, ``"error"``, ``"timeout"`` or ``"rejected"``.
+        duration: Seconds between call and answer.
+    """
+
+    name: str
+    call_id: str
+    output: str
+    status: str
+    duration: float
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoffEvent:
+    """Another agent has taken over.
+
+    Attributes:
+        from_agent: Name of the agent before.
+        to_agent: Name of the agent from now on.
+        reason: ``"handoff"`` by the model, ``"application"`` by `Session.update_agent`.
+    """
+
+    from_agent: str
+    to_agent: str
+    reason: Literal["handoff", "application"] = "handoff"
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEvent:
+    """An entry of `Session.history` came, changed or went."""
+
+    item: HistoryItem
+    kind: Change
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechEvent:
+    """The server heard the user begin or stop.
+
+    Attributes:
+        kind: ``"idle"`` tells that the idle time ran out without speech.
+        audio_ms: Offset in the audio sent so far, as the server counts it.
+        item_id: The user message to come.
+    """
+
+    kind: SpeechKind
+    audio_ms: int
+    item_id: str
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorEvent:
+    """Something went wrong and the session goes on; what ends it is raised by the iteration.
+
+    Attributes:
+        error: What went wrong; ``error.code`` is for programs.
+    """
+
+    error: VoxloopError
+    at: float = 0.0
+
+
+Event: TypeAlias = (
+    AgentStartEvent
+    | AgentEndEvent
+    | AgentStateEvent
+    | AudioEvent
+    | AudioInterruptedEvent
+    | TranscriptEvent
+    | ToolCallEvent
+    | ToolResultEvent
+    | HandoffEvent
+    | HistoryEvent
+    | SpeechEvent
+    | ErrorEvent
+)

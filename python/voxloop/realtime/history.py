@@ -1,0 +1,290 @@
+"""The conversation as the server holds it, in order, without its audio.
+
+Text and transcripts that are still coming are kept as drafts beside the items, one for each
+(item, content index), so that a delta does not copy the conversation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
+
+from voxloop.wire import realtime as rt
+
+Change: TypeAlias = Literal["added", "updated", "deleted"]
+Key: TypeAlias = tuple[str, int]
+
+_TEXT = frozenset({"input_text", "output_text", "text"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryPart:
+    """One part of a message.
+
+    Attributes:
+        type: ``"text"``, ``"audio"`` or ``"image"``.
+        text: The text, or what the audio says; None while it is not known.
+        image_url: URL of an image; a ``data:`` URL is not kept and stands as ``"data:"``.
+    """
+
+    type: str
+    text: str | None = None
+    image_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryItem:
+    """One entry of the conversation.
+
+    Attributes:
+        id: Id of the item, the same on both sides.
+        type: ``"message"``, ``"function_call"`` or the type of another item as the server names it.
+        role: ``"user"``, ``"assistant"`` or ``"system"``, for a message.
+        status: ``"in_progress"``, ``"completed"`` or ``"incomplete"``.
+        content: Parts of a message.
+        name: Function of a call.
+        call_id: Id of a call.
+        arguments: JSON text of a call.
+        output: What a call was answered with; None until then.
+        heard_ms: For a message that was cut short: how much of its audio was played.
+        previous_id: The item before it, as the server told.
+    """
+
+    id: str
+    type: str = "message"
+    role: str | None = None
+    status: str | None = None
+    content: tuple[HistoryPart, ...] = ()
+    name: str | None = None
+    call_id: str | None = None
+    arguments: str | None = None
+    output: str | None = None
+    heard_ms: int | None = None
+    previous_id: str | None = field(default=None, repr=False)
+
+    @property
+    def text(self) -> str:
+        """All text and transcripts of the message."""
+        return "".join(part.text or "" for part in self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Items in order, and what is known of unfinished parts."""
+
+    items: tuple[HistoryItem, ...] = ()
+    drafts: Mapping[Key, str] = field(default_factory=dict)
+
+    def get(self, item_id: str) -> HistoryItem | None:
+        """The item of this id. The newest are looked at first: they are asked for most."""
+        return next((item for item in reversed(self.items) if item.id == item_id), None)
+
+    def current(self) -> tuple[HistoryItem, ...]:
+        """The items with the drafts filled in."""
+        if not self.drafts:
+            return self.items
+        return tuple(_with_drafts(item, self.drafts) for item in self.items)
+
+
+def upsert(
+    history: History, wire: rt.Item, previous_id: str | None
+) -> tuple[History, HistoryItem, Change] | None:
+    """Add or refresh an item as the server describes it.
+
+    Returns:
+        The new history, the item and what happened to it; None for an item that changes nothing
+        (one without id, or an output, which `answered` has put into its call).
+    """
+    if not wire.id or wire.type in ("function_call_output", "item_reference"):
+        return None
+    incoming = _from_wire(wire, previous_id)
+    old = history.get(wire.id)
+    if old is None:
+        return _insert(history, incoming), incoming, "added"
+    merged = _merge(_with_drafts(old, history.drafts), incoming)
+    if merged == old:
+        return None
+    if merged.previous_id != old.previous_id:  # its place was not known before
+        rest = replace(history, items=tuple(i for i in history.items if i.id != old.id))
+        return _insert(rest, merged), merged, "updated"
+    return _put(history, merged), merged, "updated"
+
+
+def draft(history: History, key: Key, delta: str) -> History:
+    """Append to the text that is known of an unfinished part."""
+    drafts = dict(history.drafts)
+    drafts[key] = drafts.get(key, "") + delta
+    return replace(history, drafts=drafts)
+
+
+def set_text(
+    history: History, key: Key, text: str, kind: str
+) -> tuple[History, HistoryItem | None]:
+    """Settle the text of one part; the draft goes."""
+    drafts = {name: value for name, value in history.drafts.items() if name != key}
+    history = replace(history, drafts=drafts)
+    item = history.get(key[0])
+    if item is None:
+        return history, None
+    parts = list(item.content)
+    while len(parts) <= key[1]:
+        parts.append(HistoryPart(type=kind))
+    parts[key[1]] = replace(parts[key[1]], text=text)
+    return _changed(history, item, replace(item, content=tuple(parts)))
+
+
+def transcribed(history: History, item_id: str, text: str) -> tuple[History, HistoryItem, Change]:
+    """Give every audio part of a user message its transcript; an unknown message is added."""
+    drafts = {key: value for key, value in history.drafts.items() if key[0] != item_id}
+    history = replace(history, drafts=drafts)
+    old = history.get(item_id)
+    if old is None:
+        part = HistoryPart(type="audio", text=text)
+        item = HistoryItem(id=item_id, role="user", status="completed", content=(part,))
+        return _insert(history, item), item, "added"
+    parts = tuple(replace(p, text=text) if p.type == "audio" else p for p in old.content)
+    if not any(part.type == "audio" for part in parts):
+        parts = (*parts, HistoryPart(type="audio", text=text))
+    item = replace(old, content=parts, status="completed")
+    return _put(history, item), item, "updated"
+
+
+def answered(history: History, call_id: str, output: str) -> tuple[History, HistoryItem | None]:
+    """Put the output of a call into its item."""
+    call = next((item for item in reversed(history.items) if item.call_id == call_id), None)
+    if call is None:
+        return history, None
+    return _changed(history, call, replace(call, output=output, status="completed"))
+
+
+def cut(history: History, item_id: str, heard_ms: int) -> tuple[History, HistoryItem | None]:
+    """Mark a message as heard only in part. Its words stay, as what was said so far."""
+    item = history.get(item_id)
+    if item is None:
+        return history, None
+    short = replace(_with_drafts(item, history.drafts), heard_ms=heard_ms, status="incomplete")
+    drafts = {key: value for key, value in history.drafts.items() if key[0] != item_id}
+    return _changed(replace(history, drafts=drafts), item, short)
+
+
+def set_status(history: History, item_id: str, status: str) -> tuple[History, HistoryItem | None]:
+    """Change the status of an item."""
+    item = history.get(item_id)
+    if item is None:
+        return history, None
+    return _changed(history, item, replace(item, status=status))
+
+
+def remove(history: History, item_id: str) -> tuple[History, HistoryItem | None]:
+    """Take an item out; None if there is no such item."""
+    item = history.get(item_id)
+    if item is None:
+        return history, None
+    drafts = {key: value for key, value in history.drafts.items() if key[0] != item_id}
+    return History(tuple(i for i in history.items if i.id != item_id), drafts), item
+
+
+def _changed(
+    history: History, old: HistoryItem, new: HistoryItem
+) -> tuple[History, HistoryItem | None]:
+    return (history, None) if new == old else (_put(history, new), new)
+
+
+def _put(history: History, item: HistoryItem) -> History:
+    return replace(
+        history, items=tuple(item if old.id == item.id else old for old in history.items)
+    )
+
+
+def _insert(history: History, item: HistoryItem) -> History:
+    items = list(history.items)
+    place = len(items)
+    if item.previous_id == "root":
+        place = 0
+    elif item.previous_id is not None:
+        known = [index for index, old in enumerate(items) if old.id == item.previous_id]
+        place = known[0] + 1 if known else place
+    items.insert(place, item)
+    # Items that named this one as theirs before it came were put at the end: they follow it now.
+    early = [old for old in items[:place] if old.previous_id == item.id]
+    for follower in early:
+        chain = _chain(items, follower)
+        items = [old for old in items if old not in chain]
+        place = items.index(item) + 1
+        items[place:place] = chain
+    return replace(history, items=tuple(items))
+
+
+def _chain(items: list[HistoryItem], first: HistoryItem) -> list[HistoryItem]:
+    chain = [first]
+    for item in items[items.index(first) + 1 :]:
+        if item.previous_id != chain[-1].id:
+            break
+        chain.append(item)
+    return chain
+
+
+def _from_wire(wire: rt.Item, previous_id: str | None) -> HistoryItem:
+    return HistoryItem(
+        id=wire.id or "",
+        type=wire.type,
+        role=wire.role,
+        status=wire.status,
+        content=tuple(_part(part) for part in wire.content or ()),
+        name=wire.name,
+        call_id=wire.call_id,
+        arguments=wire.arguments,
+        output=wire.output,
+        previous_id=previous_id,
+    )
+
+
+def _part(part: rt.ContentPart) -> HistoryPart:
+    if part.type in _TEXT and part.transcript is None:
+        return HistoryPart(type="text", text=part.text)
+    if part.type == "input_image":
+        url = part.image_url or ""
+        return HistoryPart(type="image", image_url="data:" if url.startswith("data:") else url)
+    return HistoryPart(type="audio", text=part.transcript or part.text)
+
+
+def _merge(old: HistoryItem, new: HistoryItem) -> HistoryItem:
+    """What the server says now, without losing what it said before and left out this time."""
+    if old.type != new.type or (old.role and new.role and old.role != new.role):
+        return replace(new, previous_id=new.previous_id or old.previous_id)
+    parts = [
+        part if part.text is not None or index >= len(old.content) else _keep(part, old, index)
+        for index, part in enumerate(new.content)
+    ]
+    parts.extend(old.content[len(parts) :])
+    # A message that was cut stays cut: the events of its response come after the interruption.
+    finished = old.heard_ms is not None or old.output is not None
+    return replace(
+        old,
+        role=new.role or old.role,
+        status=old.status if finished else new.status or old.status,
+        content=tuple(parts),
+        name=new.name or old.name,
+        call_id=new.call_id or old.call_id,
+        arguments=new.arguments or old.arguments,
+        output=new.output or old.output,
+        previous_id=new.previous_id or old.previous_id,
+    )
+
+
+def _keep(part: HistoryPart, old: HistoryItem, index: int) -> HistoryPart:
+    return replace(part, text=old.content[index].text)
+
+
+def _with_drafts(item: HistoryItem, drafts: Mapping[Key, str]) -> HistoryItem:
+    mine = {index: text for (item_id, index), text in drafts.items() if item_id == item.id}
+    if not mine:
+        return item
+    parts = list(item.content)
+    for index, text in sorted(mine.items()):
+        while len(parts) <= index:
+            parts.append(HistoryPart(type="audio"))
+        if parts[index].text is None or len(text) > len(parts[index].text or ""):
+            parts[index] = replace(parts[index], text=text)
+    return replace(item, content=tuple(parts))

@@ -1,0 +1,205 @@
+"""What the reducer is given: frames, commands of the application, ends of work, and the time.
+
+``at`` is ``time.monotonic()`` seconds, taken by whoever makes the input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from voxloop._errors import VoxloopError
+from voxloop.agents import ResolvedAgent
+from voxloop.realtime.config import SessionModelSettings
+from voxloop.wire import realtime as rt
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A frame, decoded."""
+
+    event: rt.ServerMessage
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class BadFrame:
+    """A frame that is not an event."""
+
+    error: VoxloopError
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The connection ended; without an error it ended as it should."""
+
+    error: VoxloopError | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The application leaves the session's block."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The connection stands: tell the server everything."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AppendAudio:
+    """Audio of the user, in the session's input format."""
+
+    data: bytes
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CommitAudio:
+    """The user's turn is over. ``respond`` None: ask for an answer if nobody else does."""
+
+    respond: bool | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClearAudio:
+    """Forget the audio that was not committed."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AddItem:
+    """Add an item to the conversation, and perhaps ask for a response."""
+
+    item: rt.Item
+    previous_item_id: str | None
+    respond: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteItem:
+    """Take an item out of the conversation."""
+
+    item_id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """Ask for a response, perhaps with settings of its own."""
+
+    params: rt.ResponseParams | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Stop the answer."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """The application reports how much of an item it has played."""
+
+    item_id: str
+    played_ms: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    """A function came to its end."""
+
+    call_id: str
+    output: str
+    status: str
+    duration: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The application answers a call."""
+
+    call_id: str
+    output: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decide:
+    """The application approves or rejects a call."""
+
+    call_id: str
+    approved: bool
+    message: str | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AgentReady:
+    """An agent is resolved and may take over; ``call_id`` is that of the handoff, if any."""
+
+    agent: ResolvedAgent
+    call_id: str | None
+    message: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSettings:
+    """New settings for the server."""
+
+    settings: SessionModelSettings
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An event of the application's own making."""
+
+    event: Mapping[str, object]
+    at: float
+
+
+Input: TypeAlias = (
+    Received
+    | BadFrame
+    | Tick
+    | Lost
+    | Left
+    | Start
+    | AppendAudio
+    | CommitAudio
+    | ClearAudio
+    | AddItem
+    | DeleteItem
+    | Respond
+    | Interrupt
+    | Played
+    | ToolFinished
+    | Answer
+    | Decide
+    | AgentReady
+    | ChangeSettings
+    | Raw
+)

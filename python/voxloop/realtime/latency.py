@@ -1,0 +1,116 @@
+"""When things happened in a turn, by the arrival of the frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Literal, TypeAlias
+
+KEPT_TURNS = 100
+"""Turns that `Session.metrics` remembers."""
+
+Mark: TypeAlias = Literal[
+    "speech_stopped",
+    "committed",
+    "requested",
+    "transcript",
+    "response_created",
+    "tool_call",
+    "tool_result",
+    "first_text",
+    "first_audio",
+    "last_audio",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnMetrics:
+    """One turn, from the end of the user's speech to the end of the answer.
+
+    Attributes:
+        turn: Number of the turn, from 1.
+        marks: What happened first when, in order: (name, ``time.monotonic()`` seconds).
+            ``last_audio`` is the latest; all others are the first of their kind.
+        interrupted: The user cut the answer short.
+        complete: The answer is over.
+    """
+
+    turn: int
+    marks: tuple[tuple[Mark, float], ...] = ()
+    interrupted: bool = False
+    complete: bool = False
+
+    def at(self, mark: Mark) -> float | None:
+        """When the mark was made, None if it was not."""
+        return next((when for name, when in self.marks if name == mark), None)
+
+    @property
+    def parts(self) -> tuple[tuple[Mark, float], ...]:
+        """Seconds from one mark to the next, named after the later one; they sum to `total`."""
+        ordered = sorted(self.marks, key=lambda mark: mark[1])
+        pairs = pairwise(ordered)
+        return tuple((later[0], later[1] - earlier[1]) for earlier, later in pairs)
+
+    @property
+    def total(self) -> float:
+        """Seconds from the first mark to the last."""
+        times = [when for _, when in self.marks]
+        return max(times) - min(times) if times else 0.0
+
+    @property
+    def voice_to_voice(self) -> float | None:
+        """Seconds from the detected end of speech to the first audio of the answer."""
+        start, first = self.at("speech_stopped"), self.at("first_audio")
+        return None if start is None or first is None else first - start
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The turns so far; the last one may be open."""
+
+    turns: tuple[TurnMetrics, ...] = ()
+    count: int = 0
+
+    @property
+    def open(self) -> TurnMetrics | None:
+        """The turn that is not over."""
+        return self.turns[-1] if self.turns and not self.turns[-1].complete else None
+
+
+def begin(ledger: Ledger, mark: Mark, at: float) -> Ledger:
+    """Start a turn, or mark the open one."""
+    if ledger.open is not None:
+        return note(ledger, mark, at)
+    count = ledger.count + 1
+    turn = TurnMetrics(turn=count, marks=((mark, at),))
+    return Ledger((*ledger.turns[-KEPT_TURNS + 1 :], turn), count)
+
+
+def note(ledger: Ledger, mark: Mark, at: float) -> Ledger:
+    """Mark the open turn; only ``last_audio`` is moved when it is there already."""
+    turn = ledger.open
+    if turn is None and mark == "transcript" and ledger.turns:
+        turn = ledger.turns[-1]  # it may come after the answer
+    if turn is None or (mark != "last_audio" and turn.at(mark) is not None):
+        return ledger
+    marks = tuple(entry for entry in turn.marks if entry[0] != mark)
+    return _last(ledger, replace(turn, marks=(*marks, (mark, at))))
+
+
+def interrupted(ledger: Ledger) -> Ledger:
+    """The answer of the open turn was cut short."""
+    turn = ledger.open
+    return ledger if turn is None else _last(ledger, replace(turn, interrupted=True))
+
+
+def finish(ledger: Ledger) -> tuple[Ledger, TurnMetrics | None]:
+    """Close the open turn, if its answer has begun."""
+    turn = ledger.open
+    if turn is None or turn.at("response_created") is None:
+        return ledger, None
+    over = replace(turn, complete=True)
+    return _last(ledger, over), over
+
+
+def _last(ledger: Ledger, turn: TurnMetrics) -> Ledger:
+    return replace(ledger, turns=(*ledger.turns[:-1], turn))

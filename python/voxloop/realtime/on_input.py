@@ -1,0 +1,106 @@
+"""Server events about the user's audio: speech, turns, transcripts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from voxloop._errors import SpeechToTextError
+from voxloop.realtime import history, latency, responses, sequencer
+from voxloop.realtime.events import SpeechEvent, SpeechKind, TranscriptEvent
+from voxloop.realtime.step import Step
+from voxloop.realtime.usage import of_transcription
+from voxloop.wire import realtime as rt
+
+
+def speech_started(step: Step, event: rt.InputAudioBufferSpeechStarted) -> None:
+    """The user speaks, perhaps into the answer."""
+    step.update(
+        turn=replace(step.state.turn, speaking=True),
+        input=replace(step.state.input, ended_by_server=False),
+    )
+    _speech(step, "started", event.audio_start_ms, event.item_id)
+    responses.barge_in(step)
+
+
+def speech_stopped(step: Step, event: rt.InputAudioBufferSpeechStopped) -> None:
+    """The user has stopped; the commit follows."""
+    step.update(
+        turn=replace(step.state.turn, speaking=False),
+        input=replace(step.state.input, stopped_item=event.item_id),
+    )
+    responses.begin_turn(step, "speech_stopped")
+    _speech(step, "stopped", event.audio_end_ms, event.item_id)
+
+
+def timed_out(step: Step, event: rt.InputAudioBufferTimeoutTriggered) -> None:
+    """The user said nothing for the idle time; a commit and a response of the server follow."""
+    step.update(input=replace(step.state.input, stopped_item=event.item_id))
+    _speech(step, "idle", event.audio_end_ms, event.item_id)
+
+
+def committed(step: Step, event: rt.InputAudioBufferCommitted) -> None:
+    """The buffer became a message: by the server at the end of a turn, or by our commit."""
+    buffer = step.state.input
+    step.update(turn=replace(step.state.turn, speaking=False))
+    responses.begin_turn(step, "committed")
+    by_server = not buffer.commits or (
+        buffer.stopped_item is not None and buffer.stopped_item == event.item_id
+    )
+    if by_server:
+        step.update(input=replace(buffer, ended_by_server=True, stopped_item=None))
+        if step.state.link.answers:
+            step.update(sequencer=sequencer.expect(step.state.sequencer, step.at))
+        return
+    wanted, *rest = buffer.commits
+    step.update(input=replace(buffer, commits=tuple(rest)))
+    # What follows a turn that the server has ended and answered is only the silence after it.
+    if wanted is None and not buffer.ended_by_server:
+        responses.request(step)
+
+
+def cleared(step: Step, _event: rt.InputAudioBufferCleared) -> None:
+    """The buffer is empty."""
+    step.update(turn=replace(step.state.turn, speaking=False))
+
+
+def transcript_delta(step: Step, event: rt.ConversationItemInputAudioTranscriptionDelta) -> None:
+    """More of what the user said."""
+    key = (event.item_id, event.content_index or 0)
+    step.history(history.draft(step.state.history, key, event.delta), None, "updated")
+    _said(step, event.item_id, event.delta)
+
+
+def transcript_completed(
+    step: Step, event: rt.ConversationItemInputAudioTranscriptionCompleted
+) -> None:
+    """All of what the user said."""
+    step.update(
+        usage=step.state.usage + of_transcription(event.usage),
+        latency=latency.note(step.state.latency, "transcript", step.at),
+    )
+    step.history(*history.transcribed(step.state.history, event.item_id, event.transcript))
+    _said(step, event.item_id, "", event.transcript)
+
+
+def transcript_failed(step: Step, event: rt.ConversationItemInputAudioTranscriptionFailed) -> None:
+    """What the user said is not known in words; the model heard it all the same."""
+    reason = event.error.message or event.error.code or "no reason given"
+    step.error(SpeechToTextError(f"the user's speech was not transcribed: {reason}"))
+    step.history(*history.set_status(step.state.history, event.item_id, "incomplete"), "updated")
+
+
+def _said(step: Step, item_id: str, delta: str, text: str | None = None) -> None:
+    step.emit(
+        TranscriptEvent(
+            role="user",
+            delta=delta,
+            item_id=item_id,
+            final=text is not None,
+            text=text,
+            at=step.at,
+        )
+    )
+
+
+def _speech(step: Step, kind: SpeechKind, audio_ms: int, item_id: str) -> None:
+    step.emit(SpeechEvent(kind=kind, audio_ms=audio_ms, item_id=item_id, at=step.at))

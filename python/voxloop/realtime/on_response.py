@@ -1,0 +1,264 @@
+"""Server events of a response: its life, its sound, its words and its calls."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from voxloop._errors import ApiError, VoxloopError
+from voxloop.audio import PCM24K, AudioChunk
+from voxloop.realtime import history, latency, playback, responses, sequencer, toolcalls
+from voxloop.realtime.effects import ResponseOver
+from voxloop.realtime.errors import from_detail
+from voxloop.realtime.events import (
+    AgentEndEvent,
+    AgentStartEvent,
+    AudioEvent,
+    TranscriptEvent,
+)
+from voxloop.realtime.playback import PlayItem
+from voxloop.realtime.state import ResponseTrack
+from voxloop.realtime.step import Step
+from voxloop.realtime.usage import Usage, of_response
+from voxloop.wire import realtime as rt
+
+BYTES_PER_MS = 48
+"""Of PCM16 mono at 24,000 Hz."""
+
+
+def created(step: Step, event: rt.ResponseCreated) -> None:
+    """A response began."""
+    response_id = event.response.id or ""
+    if response_id in step.state.turn.responses:
+        return
+    outside = _outside(step, event.response)
+    state = step.state.sequencer
+    asked_at: float | None = step.state.turn.outside.get(outside or "")
+    if outside is None:
+        asked_at = state.sent.asked_at if state.sent is not None else None
+    track = ResponseTrack(
+        response_id=response_id,
+        agent=step.state.agent.current.agent.name,
+        in_conversation=outside is None,
+        asked_at=asked_at,
+        created_at=step.at,
+    )
+    turn = step.state.turn
+    waiting = {name: at for name, at in turn.outside.items() if name != outside}
+    running = {**turn.responses, response_id: track}
+    step.update(turn=replace(turn, responses=running, outside=waiting))
+    step.emit(AgentStartEvent(response_id=response_id, agent=track.agent, at=step.at))
+    if outside is not None:
+        return
+    step.update(
+        sequencer=sequencer.created(state, response_id),
+        latency=_note_start(step),
+    )
+    if state.cancel_on_start:
+        responses.mute(step, [response_id])
+        responses.cancel(step)
+
+
+def _note_start(step: Step) -> latency.Ledger:
+    ledger = step.state.latency
+    if ledger.open is None:
+        return latency.begin(ledger, "response_created", step.at)
+    return latency.note(ledger, "response_created", step.at)
+
+
+def _outside(step: Step, response: rt.Response) -> str | None:
+    """The request outside the conversation that this response answers, None if it is inside."""
+    waiting = step.state.turn.outside
+    tag = (response.metadata or {}).get(responses.TAG)
+    if tag in waiting:
+        return tag
+    # One that the application asked for with an event of its own bears no tag.
+    if waiting and response.conversation_id is None and step.state.sequencer.sent is None:
+        return next(iter(waiting))
+    return None
+
+
+def done(step: Step, event: rt.ResponseDone) -> None:
+    """A response ended, in whatever way."""
+    response = event.response
+    response_id = response.id or step.state.sequencer.active or ""
+    turn = step.state.turn
+    track = turn.responses.get(response_id)
+    spent = of_response(response.usage)
+    if spent is not None:
+        step.update(usage=step.state.usage + spent)
+    status = response.status or "completed"
+    if track is None or track.in_conversation:
+        for item in response.output or ():
+            if item.type == "function_call" and _whole(item, status):
+                toolcalls.called(step, item, response_id)
+    running = {name: value for name, value in turn.responses.items() if name != response_id}
+    step.update(
+        turn=replace(step.state.turn, responses=running),
+        sequencer=sequencer.done(step.state.sequencer, response_id),
+    )
+    if track is not None:
+        _ended(step, track, response, status, spent)
+    toolcalls.response_over(step, response_id)
+
+
+def _ended(
+    step: Step, track: ResponseTrack, response: rt.Response, status: str, spent: Usage | None
+) -> None:
+    details = response.status_details or rt.StatusDetails()
+    reason = details.reason
+    if status == "failed":
+        error = _failure(details)
+        reason = reason or error.code
+        step.error(error)
+    step.emit(
+        AgentEndEvent(
+            response_id=track.response_id,
+            agent=track.agent,
+            status=status,
+            reason=reason,
+            usage=spent,
+            at=step.at,
+        )
+    )
+    step.do(ResponseOver(track, status, reason, step.at))
+
+
+def _failure(details: rt.StatusDetails) -> VoxloopError:
+    if details.error is not None:
+        return from_detail(details.error, details.reason or "the response failed")
+    return ApiError(details.reason or "the response failed, and the server gave no reason")
+
+
+def end_all(step: Step, status: str, reason: str) -> None:
+    """The connection is gone: what was running has ended too."""
+    for track in step.state.turn.responses.values():
+        step.emit(
+            AgentEndEvent(
+                response_id=track.response_id,
+                agent=track.agent,
+                status=status,
+                reason=reason,
+                at=step.at,
+            )
+        )
+        step.do(ResponseOver(track, status, reason, step.at))
+    step.update(turn=replace(step.state.turn, responses={}))
+
+
+def item_added(step: Step, event: rt.ResponseOutputItemAdded) -> None:
+    """The model begins an item."""
+    _enter(step, event.item, event.response_id)
+
+
+def item_done(step: Step, event: rt.ResponseOutputItemDone) -> None:
+    """The model has finished an item; a call of a tool is carried out now."""
+    _enter(step, event.item, event.response_id)
+    track = step.state.turn.responses.get(event.response_id)
+    outside = track is not None and not track.in_conversation
+    if event.item.type == "function_call" and _whole(event.item, "completed") and not outside:
+        toolcalls.called(step, event.item, event.response_id)
+
+
+def _whole(item: rt.Item, response_status: str) -> bool:
+    """Whether a call is complete; those of a response that was stopped are not carried out."""
+    return (item.status or response_status) == "completed"
+
+
+def _enter(step: Step, item: rt.Item, response_id: str) -> None:
+    track = step.state.turn.responses.get(response_id)
+    if track is not None and not track.in_conversation:
+        return
+    found = history.upsert(step.state.history, item, None)
+    if found is not None:
+        step.history(*found)
+
+
+def audio_delta(step: Step, event: rt.ResponseOutputAudioDelta) -> None:
+    """More sound."""
+    state = step.state
+    if event.response_id in state.turn.muted:
+        return
+    track = state.turn.responses.get(event.response_id)
+    item = state.playback.find(event.item_id, event.content_index) or PlayItem(
+        item_id=event.item_id,
+        response_id=event.response_id,
+        content_index=event.content_index,
+        truncatable=track is None or track.in_conversation,
+    )
+    data = item.carry + event.delta if item.carry else event.delta
+    whole = len(data) & ~1
+    item = replace(item, carry=bytes(data[whole:]))
+    ledger = playback.received(state.playback, item, whole / BYTES_PER_MS, step.at)
+    step.update(playback=ledger)
+    if whole == 0:
+        return
+    if not state.link.voice_fixed:
+        step.update(link=replace(state.link, voice_fixed=True))
+    if track is not None and track.first_audio_at is None:
+        _track(step, replace(track, first_audio_at=step.at))
+    if track is None or track.in_conversation:
+        marked = latency.note(step.state.latency, "first_audio", step.at)
+        step.update(latency=latency.note(marked, "last_audio", step.at))
+    chunk = AudioChunk(data if whole == len(data) else data[:whole], PCM24K)
+    step.emit(
+        AudioEvent(audio=chunk, item_id=event.item_id, response_id=event.response_id, at=step.at)
+    )
+
+
+def audio_done(step: Step, event: rt.ResponseOutputAudioDone) -> None:
+    """The sound of a message is complete."""
+    done_ledger = playback.completed(step.state.playback, event.item_id, event.content_index)
+    step.update(playback=done_ledger)
+
+
+def transcript_delta(step: Step, event: rt.ResponseOutputAudioTranscriptDelta) -> None:
+    """More of what the sound says."""
+    _words(step, event.response_id, (event.item_id, event.content_index), event.delta)
+
+
+def transcript_done(step: Step, event: rt.ResponseOutputAudioTranscriptDone) -> None:
+    """All that the sound says."""
+    key = (event.item_id, event.content_index)
+    _all_words(step, event.response_id, key, event.transcript, "audio")
+
+
+def text_delta(step: Step, event: rt.ResponseOutputTextDelta) -> None:
+    """More text."""
+    _words(step, event.response_id, (event.item_id, event.content_index), event.delta)
+
+
+def text_done(step: Step, event: rt.ResponseOutputTextDone) -> None:
+    """All text of a part."""
+    key = (event.item_id, event.content_index)
+    _all_words(step, event.response_id, key, event.text, "text")
+
+
+def _words(step: Step, response_id: str, key: history.Key, delta: str) -> None:
+    if response_id in step.state.turn.muted or not delta:
+        return
+    track = step.state.turn.responses.get(response_id)
+    inside = track is None or track.in_conversation
+    if track is not None and track.first_text_at is None:
+        _track(step, replace(track, first_text_at=step.at))
+    if inside:
+        step.history(history.draft(step.state.history, key, delta), None, "updated")
+        step.update(latency=latency.note(step.state.latency, "first_text", step.at))
+    step.emit(TranscriptEvent(role="assistant", delta=delta, item_id=key[0], at=step.at))
+
+
+def _all_words(step: Step, response_id: str, key: history.Key, text: str, kind: str) -> None:
+    if response_id in step.state.turn.muted:
+        return
+    track = step.state.turn.responses.get(response_id)
+    if track is None or track.in_conversation:
+        step.history(*history.set_text(step.state.history, key, text, kind), "updated")
+    step.emit(
+        TranscriptEvent(
+            role="assistant", delta="", item_id=key[0], final=True, text=text, at=step.at
+        )
+    )
+
+
+def _track(step: Step, track: ResponseTrack) -> None:
+    turn = step.state.turn
+    step.update(turn=replace(turn, responses={**turn.responses, track.response_id: track}))

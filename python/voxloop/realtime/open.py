@@ -1,0 +1,96 @@
+"""`open_session`: from an agent to a running session, and back to nothing."""
+
+from __future__ import annotations
+
+import inspect
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from voxloop._errors import ConfigError
+from voxloop.agents import Agent, open_nursery, resolve
+from voxloop.providers import Provider, RealtimeTarget
+from voxloop.realtime.config import ApiKey, ModelConfig, RunConfig
+from voxloop.realtime.runner import Runner
+from voxloop.realtime.session import Session
+from voxloop.realtime.state import initial
+from voxloop.tools import RunContext
+
+
+@asynccontextmanager
+async def open_session(
+    agent: Agent,
+    *,
+    config: RunConfig | None = None,
+    provider: Provider | None = None,
+    model_config: ModelConfig | None = None,
+    context: object = None,
+) -> AsyncIterator[Session]:
+    """Open a realtime session with an agent.
+
+    Nothing happens before the block is entered. Leaving it, in whatever way, sends nothing more,
+    closes the connection, cancels running tools, and takes at most ``config.close_timeout`` seconds
+    of waiting for the peer.
+
+    Args:
+        agent: Who answers at first.
+        config: How the session behaves.
+        provider: Whose engines are used; None goes by the API key that is found.
+        model_config: Which model, and how it is reached.
+        context: Any object; tools, handoffs and instructions get it as ``RunContext.value``.
+
+    Raises:
+        AuthenticationError: No key was found, or it was refused.
+        NetworkError: The connection could not be made.
+        ConfigError: Something that was given cannot be used.
+
+    **Cancellation:** what was opened is closed.
+    """
+    settings = config or RunConfig()
+    target = model_config or ModelConfig()
+    chosen = provider if provider is not None else await _provider(target)
+    if provider is not None and target.api_key is not None:
+        raise ConfigError("give the API key to the provider, or leave provider out")
+    run_context = RunContext(context)
+    resolved = await resolve(agent, run_context)
+    state = initial(
+        resolved, settings, prefix=uuid.uuid4().hex[:8], attached=target.call_id is not None
+    )
+    model = target.model
+    if model is None and target.call_id is None:
+        model = agent.model
+    began = time.monotonic()
+    async with (
+        chosen.realtime(
+            RealtimeTarget(
+                model=model, url=target.url, headers=target.headers, call_id=target.call_id
+            )
+        ) as transport,
+        open_nursery() as nursery,
+    ):
+        runner = Runner(state, transport, nursery, run_context)
+        session = Session(runner)
+        runner.observer.started(
+            model=model, agent=agent.name, connect_seconds=time.monotonic() - began
+        )
+        try:
+            runner.start()
+            yield session
+        finally:
+            await runner.aclose()
+
+
+async def _provider(target: ModelConfig) -> Provider:
+    if target.api_key is None:
+        from voxloop.providers import default_provider
+
+        return default_provider()
+    from voxloop.providers import OpenAI
+
+    return OpenAI(api_key=await _key(target.api_key))
+
+
+async def _key(given: ApiKey) -> str:
+    key = given() if callable(given) else given
+    return await key if inspect.isawaitable(key) else key

@@ -1,0 +1,75 @@
+"""What is to be sent, in order, and the one task that sends it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from voxloop._bridge import checkpoint
+
+ROOM_BYTES = 1024 * 1024
+"""Waiting bytes above which the commands of the application wait: 16 s of PCM16 at 24,000 Hz."""
+
+
+class Outbox:
+    """Frames on their way out.
+
+    Policy: it blocks. Commands of the application wait in `room` while more than ``ROOM_BYTES`` are
+    queued. What the session sends by itself (outputs of tools, requests, cuts) is put in at once;
+    of that there is never more than the open calls and the items being played.
+    """
+
+    def __init__(self) -> None:
+        self._queue: deque[str] = deque()
+        self._bytes = 0
+        self._filled = trio.Event()
+        self._drained = trio.Event()
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that are not sent yet."""
+        return self._bytes
+
+    def put(self, data: str) -> None:
+        """Queue a frame."""
+        if not self._closed:
+            self._queue.append(data)
+            self._bytes += len(data)
+            self._filled.set()
+
+    async def room(self) -> None:
+        """Wait until there is room, or until nothing is sent any more.
+
+        **Cancellation:** may be called again.
+        """
+        await checkpoint()
+        while self._bytes > ROOM_BYTES and not self._closed:
+            self._drained = trio.Event()
+            await self._drained.wait()
+
+    def close(self) -> None:
+        """Forget what was not sent and let everyone go."""
+        self._closed = True
+        self._queue.clear()
+        self._bytes = 0
+        self._drained.set()
+
+    async def run(self, send: Callable[[str], Awaitable[None]]) -> None:
+        """Send until cancelled. A frame leaves the queue once it is sent.
+
+        **Cancellation:** the frame at hand is sent whole or not at all, as `send` promises.
+        """
+        while True:
+            while not self._queue:
+                self._filled = trio.Event()
+                await self._filled.wait()
+            data = self._queue[0]
+            await send(data)
+            if self._queue and self._queue[0] is data:
+                self._queue.popleft()
+                self._bytes -= len(data)
+            if self._bytes <= ROOM_BYTES:
+                self._drained.set()

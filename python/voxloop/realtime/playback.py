@@ -1,0 +1,140 @@
+"""The playback ledger: which audio was handed out, in what order, and how much of it was played.
+
+By default what was handed out is taken to play at once and without gaps, one item after the other,
+from the moment it came; so all that is known at a time follows from ``ends_at``, when the last of
+it will have been played. As soon as the application reports positions, those count instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayItem:
+    """The audio of one message.
+
+    Attributes:
+        item_id: Id of the message.
+        response_id: Response that it belongs to.
+        content_index: Index of the audio part.
+        received_ms: Audio received.
+        reported_ms: Audio that the application says it has played; None without a report.
+        complete: All its audio has come.
+        truncatable: It stands in the conversation of the server.
+        carry: A lone byte of a sample whose other byte is in the next event.
+    """
+
+    item_id: str
+    response_id: str
+    content_index: int
+    received_ms: float = 0.0
+    reported_ms: float | None = None
+    complete: bool = False
+    truncatable: bool = True
+    carry: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far one item was played."""
+
+    item: PlayItem
+    played_ms: float
+
+    @property
+    def finished(self) -> bool:
+        """Nothing of it is left to play."""
+        return self.played_ms >= self.item.received_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Playback:
+    """Items not yet known to be over, in the order of playing.
+
+    Attributes:
+        items: The items.
+        ends_at: Time at which all audio handed out will have been played.
+    """
+
+    items: tuple[PlayItem, ...] = ()
+    ends_at: float = 0.0
+
+    @property
+    def reported(self) -> bool:
+        """Whether the application reports positions."""
+        return any(item.reported_ms is not None for item in self.items)
+
+    def find(self, item_id: str, content_index: int) -> PlayItem | None:
+        """The audio of one part."""
+        for item in self.items:
+            if item.item_id == item_id and item.content_index == content_index:
+                return item
+        return None
+
+    def positions(self, at: float) -> tuple[Position, ...]:
+        """How far each item was played at the time ``at``, in the order of playing."""
+        if self.reported:
+            return tuple(Position(item, _reported(item)) for item in self.items)
+        left = max(0.0, self.ends_at - at) * 1000.0
+        found: list[Position] = []
+        for item in reversed(self.items):  # what is left to play is the end of what came
+            unplayed = min(item.received_ms, left)
+            left -= unplayed
+            found.append(Position(item, item.received_ms - unplayed))
+        return tuple(reversed(found))
+
+    def playing(self, at: float) -> bool:
+        """Whether audio that was handed out has not been played yet."""
+        return any(not position.finished for position in self.positions(at))
+
+    def deadline(self) -> float | None:
+        """When playing will be over, None if that is not known beforehand."""
+        return None if self.reported or not self.items else self.ends_at
+
+
+def _reported(item: PlayItem) -> float:
+    return min(item.reported_ms or 0.0, item.received_ms)
+
+
+def received(playback: Playback, item: PlayItem, milliseconds: float, at: float) -> Playback:
+    """Enter audio that is handed out now. ``item`` is the ledger's entry, or a new one."""
+    longer = replace(item, received_ms=item.received_ms + milliseconds)
+    known = playback.find(item.item_id, item.content_index)
+    if known is None:
+        items = (*playback.items, longer)
+    else:
+        items = tuple(longer if old is known else old for old in playback.items)
+    return Playback(items, max(playback.ends_at, at) + milliseconds / 1000.0)
+
+
+def reported(playback: Playback, item_id: str, played_ms: float) -> Playback:
+    """Enter what the application says it has played of an item, in all."""
+    items = tuple(
+        replace(item, reported_ms=max(item.reported_ms or 0.0, played_ms))
+        if item.item_id == item_id
+        else item
+        for item in playback.items
+    )
+    return replace(playback, items=items)
+
+
+def completed(playback: Playback, item_id: str, content_index: int) -> Playback:
+    """Note that no more audio of a part will come."""
+    items = tuple(
+        replace(item, complete=True)
+        if item.item_id == item_id and item.content_index == content_index
+        else item
+        for item in playback.items
+    )
+    return replace(playback, items=items)
+
+
+def pruned(playback: Playback, at: float, active: frozenset[str]) -> Playback:
+    """Drop items that were played and whose response is over."""
+    keep = tuple(
+        position.item
+        for position in playback.positions(at)
+        if not position.finished or position.item.response_id in active
+    )
+    return playback if len(keep) == len(playback.items) else replace(playback, items=keep)

@@ -1,0 +1,191 @@
+"""`step`: one input, the next state, and what is to be done. No clock, no I/O, no awaiting.
+
+What each server event does stands in ``on_session``, ``on_input``, ``on_response`` and ``on_item``;
+what each command does, in ``commands``, ``toolcalls`` and ``handover``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from voxloop._errors import ProtocolError
+from voxloop.realtime import (
+    commands,
+    handover,
+    inputs,
+    latency,
+    on_input,
+    on_item,
+    on_response,
+    on_session,
+    playback,
+    responses,
+    toolcalls,
+)
+from voxloop.realtime.effects import Effect, End, TurnOver
+from voxloop.realtime.events import AgentState, AgentStateEvent
+from voxloop.realtime.state import State
+from voxloop.realtime.step import Step
+from voxloop.wire import realtime as rt
+
+# The value's type is given by the key, which the type of a dict cannot say.
+_Handler = Callable[[Step, Any], None]
+
+_EVENTS: Final[dict[type[object], _Handler]] = {
+    rt.SessionCreated: on_session.created,
+    rt.SessionUpdated: on_session.updated,
+    rt.RateLimitsUpdated: on_session.rate_limits,
+    rt.ErrorEvent: on_session.error,
+    rt.InputAudioBufferSpeechStarted: on_input.speech_started,
+    rt.InputAudioBufferSpeechStopped: on_input.speech_stopped,
+    rt.InputAudioBufferTimeoutTriggered: on_input.timed_out,
+    rt.InputAudioBufferCommitted: on_input.committed,
+    rt.InputAudioBufferCleared: on_input.cleared,
+    rt.ConversationItemInputAudioTranscriptionDelta: on_input.transcript_delta,
+    rt.ConversationItemInputAudioTranscriptionCompleted: on_input.transcript_completed,
+    rt.ConversationItemInputAudioTranscriptionFailed: on_input.transcript_failed,
+    rt.ConversationItemCreated: on_item.entered,
+    rt.ConversationItemAdded: on_item.entered,
+    rt.ConversationItemDone: on_item.entered,
+    rt.ConversationItemRetrieved: on_item.retrieved,
+    rt.ConversationItemDeleted: on_item.deleted,
+    rt.ConversationItemTruncated: on_item.truncated,
+    rt.ResponseCreated: on_response.created,
+    rt.ResponseDone: on_response.done,
+    rt.ResponseOutputItemAdded: on_response.item_added,
+    rt.ResponseOutputItemDone: on_response.item_done,
+    rt.ResponseOutputAudioDelta: on_response.audio_delta,
+    rt.ResponseOutputAudioDone: on_response.audio_done,
+    rt.ResponseOutputAudioTranscriptDelta: on_response.transcript_delta,
+    rt.ResponseOutputAudioTranscriptDone: on_response.transcript_done,
+    rt.ResponseOutputTextDelta: on_response.text_delta,
+    rt.ResponseOutputTextDone: on_response.text_done,
+}
+"""Events that change something; all others are seen through `Session.wire_events` only."""
+
+
+def step(state: State, given: inputs.Input) -> tuple[State, tuple[Effect, ...]]:
+    """Take one input.
+
+    Args:
+        state: The state so far; it is not changed.
+        given: A frame, a command, the end of some work, or the time.
+
+    Returns:
+        The next state and the effects, in the order in which they are to be carried out.
+    """
+    if state.link.over:
+        return state, ()
+    work = Step(state, given.at)
+    _INPUTS[type(given)](work, given)
+    _settle(work)
+    return work.state, tuple(work.effects)
+
+
+def deadline(state: State) -> float | None:
+    """The next time at which a `Tick` is wanted, None if none is."""
+    if state.link.over:
+        return None
+    times = [call.deadline for call in state.tools.calls.values() if call.status != "answered"]
+    times += [update.deadline for update in state.link.pending if update.handover is not None]
+    times.append(state.sequencer.expected_until)
+    if state.turn.shown == "speaking":
+        times.append(state.playback.deadline())
+    return min((when for when in times if when is not None), default=None)
+
+
+def _received(work: Step, given: inputs.Received) -> None:
+    event = given.event
+    handler = _EVENTS.get(type(event))
+    if handler is not None:
+        handler(work, event)
+    elif isinstance(event, rt.Invalid):
+        work.error(ProtocolError(f"the server sent {event.type!r} in a wrong shape: {event.error}"))
+
+
+def _bad_frame(work: Step, given: inputs.BadFrame) -> None:
+    work.error(given.error)
+
+
+def _tick(work: Step, _given: inputs.Tick) -> None:
+    toolcalls.expire(work)
+    handover.expire(work)
+
+
+def _lost(work: Step, given: inputs.Lost) -> None:
+    reason = "connection_closed" if given.error is None else "connection_lost"
+    on_response.end_all(work, "incomplete", reason)
+    work.do(End(given.error))
+
+
+def _left(work: Step, _given: inputs.Left) -> None:
+    on_response.end_all(work, "cancelled", "session_closed")
+    work.do(End(None))
+
+
+def _start(work: Step, _given: inputs.Start) -> None:
+    handover.start(work)
+
+
+_INPUTS: Final[dict[type[object], _Handler]] = {
+    inputs.Received: _received,
+    inputs.BadFrame: _bad_frame,
+    inputs.Tick: _tick,
+    inputs.Lost: _lost,
+    inputs.Left: _left,
+    inputs.Start: _start,
+    inputs.AppendAudio: commands.append_audio,
+    inputs.CommitAudio: commands.commit_audio,
+    inputs.ClearAudio: commands.clear_audio,
+    inputs.AddItem: commands.add_item,
+    inputs.DeleteItem: commands.delete_item,
+    inputs.Respond: commands.respond,
+    inputs.Interrupt: commands.interrupt,
+    inputs.Played: commands.played,
+    inputs.Raw: commands.raw,
+    inputs.ToolFinished: toolcalls.finished,
+    inputs.Answer: toolcalls.answered_by_application,
+    inputs.Decide: toolcalls.decided,
+    inputs.AgentReady: handover.agent_ready,
+    inputs.ChangeSettings: handover.change_settings,
+}
+
+
+def _settle(work: Step) -> None:
+    """What follows from the new state, whatever the input was."""
+    ends = [index for index, effect in enumerate(work.effects) if isinstance(effect, End)]
+    if ends:
+        end = work.effects.pop(ends[0])
+        on_response.end_all(work, "incomplete", "session_failed")
+        work.update(link=replace(work.state.link, over=True))
+        _show(work, "closed")
+        work.do(end)
+        return
+    responses.release(work)
+    active = frozenset(work.state.turn.responses)
+    work.update(playback=playback.pruned(work.state.playback, work.at, active))
+    state = work.state
+    if not state.sequencer.busy and not state.tools.running:
+        ledger, over = latency.finish(state.latency)
+        work.update(latency=ledger)
+        if over is not None:
+            work.do(TurnOver(over))
+    _show(work, _state(work.state, work.at))
+
+
+def _state(state: State, at: float) -> AgentState:
+    if state.turn.speaking:
+        return "user_speaking"
+    if state.playback.playing(at):
+        return "speaking"
+    if state.tools.running:
+        return "tool_running"
+    return "thinking" if state.sequencer.busy else "listening"
+
+
+def _show(work: Step, state: AgentState) -> None:
+    if work.state.turn.shown != state:
+        work.show(state)
+        work.emit(AgentStateEvent(state=state, at=work.at))

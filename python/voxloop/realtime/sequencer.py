@@ -1,0 +1,142 @@
+"""Who may ask for a response, and when.
+
+The conversation takes one response at a time, so requests wait here until nothing is running, and
+those that pile up meanwhile are answered by one. A request with settings of its own stands alone.
+Responses outside the conversation do not pass through.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from voxloop.wire import realtime as rt
+
+EXPECT_SECONDS = 2.0
+"""How long to wait for the response that the server starts by itself after a turn."""
+MAX_ATTEMPTS = 3
+"""How often one request is put back because another response was running."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A wish for a response.
+
+    Attributes:
+        event: What to send when it is asked for alone.
+        manual: It stands alone and covers no other request.
+        asked_at: When it was made.
+        attempts: How often it was sent before.
+    """
+
+    event: rt.ResponseCreate | dict[str, object]
+    manual: bool
+    asked_at: float
+    attempts: int = 0
+
+    @property
+    def event_id(self) -> str:
+        """Id of the event that asks."""
+        if isinstance(self.event, dict):
+            return str(self.event.get("event_id", ""))
+        return self.event.event_id or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sequencer:
+    """State of the conversation's responses.
+
+    Attributes:
+        waiting: Requests not sent yet, in order.
+        sent: The request that was sent and has no response yet.
+        answered: The request of the running response, or one that the running response displaced.
+        active: Id of the response that is running.
+        cancelling: The running response was asked to stop.
+        cancel_on_start: The response asked for is to be stopped as soon as it begins.
+        expected_until: Until when a response of the server's own is waited for.
+    """
+
+    waiting: tuple[Request, ...] = ()
+    sent: Request | None = None
+    answered: Request | None = None
+    active: str | None = None
+    cancelling: bool = False
+    cancel_on_start: bool = False
+    expected_until: float | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a response runs, was asked for, or is about to be."""
+        return bool(
+            self.active is not None or self.sent or self.waiting or self.expected_until is not None
+        )
+
+
+def ask(sequencer: Sequencer, request: Request) -> Sequencer:
+    """Queue a request."""
+    return replace(sequencer, waiting=(*sequencer.waiting, request))
+
+
+def release(sequencer: Sequencer, at: float) -> tuple[Sequencer, Request | None]:
+    """Take the next request to send, if one may be sent now."""
+    if sequencer.expected_until is not None and at >= sequencer.expected_until:
+        sequencer = replace(sequencer, expected_until=None)
+    held = sequencer.active is not None or sequencer.sent or sequencer.expected_until is not None
+    if held or not sequencer.waiting:
+        return sequencer, None
+    first = sequencer.waiting[0]
+    covered = 1
+    if not first.manual:
+        while covered < len(sequencer.waiting) and not sequencer.waiting[covered].manual:
+            covered += 1
+    rest = sequencer.waiting[covered:]
+    return replace(sequencer, waiting=rest, sent=first, cancel_on_start=False), first
+
+
+def expect(sequencer: Sequencer, at: float) -> Sequencer:
+    """The server has ended a turn and will answer by itself."""
+    if sequencer.active is not None:
+        return sequencer
+    return replace(sequencer, expected_until=at + EXPECT_SECONDS)
+
+
+def created(sequencer: Sequencer, response_id: str) -> Sequencer:
+    """A response of the conversation began."""
+    return replace(
+        sequencer,
+        active=response_id,
+        answered=sequencer.sent,
+        sent=None,
+        cancelling=False,
+        cancel_on_start=False,
+        expected_until=None,
+    )
+
+
+def done(sequencer: Sequencer, response_id: str) -> Sequencer:
+    """A response ended; one that is not the running one changes nothing."""
+    if sequencer.active is None or (response_id and sequencer.active != response_id):
+        return sequencer
+    return replace(sequencer, active=None, answered=None, cancelling=False)
+
+
+def refused(sequencer: Sequencer, error: rt.ErrorDetail, at: float) -> tuple[Sequencer, bool]:
+    """An error came; when it answers the request in flight, the slot is free again.
+
+    Returns:
+        The sequencer, and whether the request waits for another attempt (the error need not be
+        shown then).
+    """
+    request = sequencer.sent or sequencer.answered
+    busy = error.code == "conversation_already_has_active_response"
+    mine = request is not None and error.event_id == request.event_id
+    if error.event_id is None and sequencer.sent is not None:
+        mine = busy or error.code == "bad_response_create" or "response.create" in error.message
+    if not mine or request is None:
+        return sequencer, False
+    sequencer = replace(sequencer, sent=None, answered=None, cancel_on_start=False)
+    if not busy or request.attempts + 1 >= MAX_ATTEMPTS:
+        return sequencer, False
+    again = replace(request, attempts=request.attempts + 1)
+    sequencer = replace(sequencer, waiting=(again, *sequencer.waiting))
+    # With the running response known, its end lets the request through; else wait a little.
+    return (sequencer if sequencer.active is not None else expect(sequencer, at)), True

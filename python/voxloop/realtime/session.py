@@ -1,0 +1,396 @@
+"""`Session`: what the application holds while it talks."""
+
+from __future__ import annotations
+
+import base64
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Literal
+
+import msgspec
+
+from voxloop._errors import ConfigError
+from voxloop.agents import Agent, resolve
+from voxloop.audio import AudioLike, Format
+from voxloop.realtime import inputs
+from voxloop.realtime.config import SessionModelSettings
+from voxloop.realtime.events import AgentState, Event
+from voxloop.realtime.history import HistoryItem
+from voxloop.realtime.latency import TurnMetrics
+from voxloop.realtime.runner import Runner, WireEvent
+from voxloop.realtime.subscribers import Subscription
+from voxloop.realtime.uplink import Uplink
+from voxloop.realtime.usage import Usage
+from voxloop.tools import to_text
+from voxloop.wire import realtime as rt
+
+_IMAGES = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"), (b"RIFF", "webp"))
+
+
+class Session:
+    """A conversation over one connection; made by `open_session`.
+
+    Iterate it for its events; one task at a time may, others use `subscribe`. What the session
+    sends goes out in the order of the calls.
+
+    Every coroutine here raises what ended the session once it is over: `UseAfterClose` after its
+    block, else the error itself. **Cancellation:** what a call sends is sent whole or not at all,
+    unless it says otherwise.
+
+    Example::
+
+        async with realtime.open_session(agent) as session:
+            await session.send_message("Hello!")
+            async for event in session:
+                match event:
+                    case realtime.TranscriptEvent(final=True, text=text):
+                        print(text)
+                    case realtime.AgentEndEvent():
+                        break
+    """
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+        self._uplink = Uplink()
+        self._events: Subscription[Event] = runner.events.add()
+
+    # -- what is known ---------------------------------------------------------------------------
+
+    @property
+    def session_id(self) -> str | None:
+        """Id that the server gave; None until its first event."""
+        return self._runner.state.link.session_id
+
+    @property
+    def state(self) -> AgentState:
+        """What is going on."""
+        return self._runner.state.turn.shown or "listening"
+
+    @property
+    def current_agent(self) -> Agent:
+        """Who answers."""
+        return self._runner.state.agent.current.agent
+
+    @property
+    def settings(self) -> SessionModelSettings:
+        """Settings of the session, apart from the agent's."""
+        return self._runner.state.settings
+
+    @property
+    def history(self) -> tuple[HistoryItem, ...]:
+        """The conversation so far, in order; unfinished messages hold what has come of them."""
+        return self._runner.state.history.current()
+
+    @property
+    def usage(self) -> Usage:
+        """What the session has cost so far."""
+        return self._runner.state.usage
+
+    @property
+    def rate_limits(self) -> tuple[rt.RateLimit, ...]:
+        """The limits as the server told them last."""
+        return self._runner.state.link.rate_limits
+
+    def metrics(self) -> tuple[TurnMetrics, ...]:
+        """Latencies of the last hundred turns, oldest first; the last may not be over."""
+        return self._runner.state.latency.turns
+
+    # -- what comes in ---------------------------------------------------------------------------
+
+    def __aiter__(self) -> Session:
+        return self
+
+    async def __anext__(self) -> Event:
+        """The next event.
+
+        Raises:
+            VoxloopError: What ended the session, once all events were given.
+
+        **Cancellation:** nothing is lost; may be called again.
+        """
+        return await self._events.__anext__()
+
+    @asynccontextmanager
+    async def subscribe(self) -> AsyncIterator[Subscription[Event]]:
+        """Open a channel of one's own for the events from now on.
+
+        Leaving the block closes it. See `voxloop.realtime.subscribers` for what happens when it is
+        read slowly.
+        """
+        subscription = self._runner.events.add()
+        try:
+            yield subscription
+        finally:
+            self._runner.events.remove(subscription)
+
+    @asynccontextmanager
+    async def wire_events(self) -> AsyncIterator[Subscription[WireEvent]]:
+        """Open a channel for all frames from now on, as they are, in both directions.
+
+        The oldest are dropped beyond 32 MiB; ``dropped`` counts them.
+        """
+        subscription = self._runner.wire.add()
+        try:
+            yield subscription
+        finally:
+            self._runner.wire.remove(subscription)
+
+    # -- sound -----------------------------------------------------------------------------------
+
+    async def send_audio(self, data: AudioLike, *, format: Format | None = None) -> None:
+        """Send audio of the user; it waits while too much is queued.
+
+        Args:
+            data: Anything that `voxloop.audio.as_chunk` takes, at any rate: it is mixed to mono and
+                resampled to 24,000 Hz, seamlessly over calls of one rate.
+            format: Layout of bytes, and the rate of arrays; PCM16 mono at 24,000 Hz if absent.
+
+        Raises:
+            AudioFormatError: It is no audio.
+
+        **Cancellation:** the part that was queued is sent, in pieces of 100 ms.
+        """
+        await self._runner.room()
+        for piece in self._uplink.convert(data, format=format):
+            await self._runner.room()
+            self._runner.command(inputs.AppendAudio(piece, time.monotonic()))
+
+    async def commit_audio(self, *, respond: bool | None = None) -> None:
+        """End the user's turn with the audio sent so far.
+
+        Args:
+            respond: Ask for a response. None does, unless the server has ended the turn by itself
+                and heard nothing since; then there is nothing to answer.
+
+        Raises:
+            ConfigError: Nothing was sent, and there is no turn detection that could know better.
+        """
+        await self._runner.room()
+        now = time.monotonic()
+        for piece in self._uplink.flush():
+            self._runner.command(inputs.AppendAudio(piece, now))
+        self._runner.command(inputs.CommitAudio(respond, now))
+
+    async def clear_audio(self) -> None:
+        """Forget the audio that was not committed."""
+        await self._runner.room()
+        self._uplink.reset()
+        self._runner.command(inputs.ClearAudio(time.monotonic()))
+
+    async def interrupt(self) -> None:
+        """Stop the answer: it is muted at once, cut to what was heard, and cancelled."""
+        await self._runner.room()
+        self._runner.command(inputs.Interrupt(time.monotonic()))
+
+    def report_playback(self, item_id: str, played_ms: float) -> None:
+        """Say how much of a message was played, in all.
+
+        Without reports, sound counts as played at once and without gaps from when it came.
+        """
+        self._runner.feed(inputs.Played(item_id, played_ms, time.monotonic()))
+
+    # -- text, images and items ------------------------------------------------------------------
+
+    async def send_message(
+        self,
+        text: str,
+        *,
+        role: Literal["user", "system"] = "user",
+        respond: bool = True,
+    ) -> str:
+        """Add a text message and, unless ``respond`` is False, ask for a response.
+
+        Returns:
+            Id of the item.
+        """
+        part = rt.ContentPart(type="input_text", text=text)
+        item = rt.Item(type="message", role=role, content=[part])
+        return await self.add_item(item, respond=respond)
+
+    async def send_image(
+        self,
+        image: bytes | str,
+        *,
+        text: str | None = None,
+        detail: Literal["auto", "low", "high"] = "auto",
+        respond: bool = True,
+    ) -> str:
+        """Add an image as a message of the user.
+
+        Args:
+            image: Bytes of a PNG, JPEG, GIF or WebP file, or a ``data:`` or ``https:`` URL.
+            text: Text to go with it.
+            detail: How closely the model looks.
+            respond: Ask for a response.
+
+        Returns:
+            Id of the item.
+
+        Raises:
+            ConfigError: It is no such image.
+        """
+        parts = [rt.ContentPart(type="input_image", image_url=_image_url(image), detail=detail)]
+        if text is not None:
+            parts.insert(0, rt.ContentPart(type="input_text", text=text))
+        item = rt.Item(type="message", role="user", content=parts)
+        return await self.add_item(item, respond=respond)
+
+    async def add_item(
+        self,
+        item: rt.Item | Mapping[str, object],
+        *,
+        previous_item_id: str | None = None,
+        respond: bool = False,
+    ) -> str:
+        """Add any item to the conversation.
+
+        Args:
+            item: The item; one without an id gets one.
+            previous_item_id: The item to put it behind; ``"root"`` is the front, None the end.
+            respond: Ask for a response.
+
+        Returns:
+            Id of the item.
+
+        Raises:
+            ConfigError: It is no item.
+        """
+        if not isinstance(item, rt.Item):
+            try:
+                item = msgspec.convert(dict(item), rt.Item)
+            except msgspec.ValidationError as error:
+                raise ConfigError(f"this is no conversation item: {error}") from None
+        item_id = item.id or f"item_{uuid.uuid4().hex[:24]}"
+        await self._runner.room()
+        self._runner.command(
+            inputs.AddItem(
+                msgspec.structs.replace(item, id=item_id),
+                previous_item_id,
+                respond,
+                time.monotonic(),
+            )
+        )
+        return item_id
+
+    async def delete_item(self, item_id: str) -> None:
+        """Take an item out of the conversation."""
+        await self._runner.room()
+        self._runner.command(inputs.DeleteItem(item_id, time.monotonic()))
+
+    async def respond(
+        self,
+        *,
+        instructions: str | None = None,
+        output_modalities: Sequence[str] | None = None,
+        conversation: Literal["auto", "none"] | None = None,
+        input: Sequence[rt.Item] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        tool_choice: str | Mapping[str, object] | None = None,
+        max_output_tokens: int | Literal["inf"] | None = None,
+    ) -> None:
+        """Ask for a response; it is sent when no other is running.
+
+        Arguments override the session's settings for this response only. With
+        ``conversation="none"`` it runs beside the conversation, at once; its events bear its
+        ``response_id``.
+        """
+        params = rt.ResponseParams(
+            instructions=instructions,
+            output_modalities=None if output_modalities is None else list(output_modalities),
+            conversation=conversation,
+            input=None if input is None else list(input),
+            metadata=None if metadata is None else dict(metadata),
+            tool_choice=dict(tool_choice) if isinstance(tool_choice, Mapping) else tool_choice,
+            max_output_tokens=max_output_tokens,
+        )
+        given = None if params == rt.ResponseParams() else params
+        await self._runner.room()
+        self._runner.command(inputs.Respond(given, time.monotonic()))
+
+    # -- tools and agents ------------------------------------------------------------------------
+
+    async def send_tool_result(self, call_id: str, output: object) -> None:
+        """Answer a call of a tool that has no handler; the model goes on when all are answered.
+
+        Args:
+            call_id: From the `ToolCallEvent`.
+            output: Text, or anything that can be written as JSON.
+
+        Raises:
+            ConfigError: No such call waits for the application, or it was answered already.
+        """
+        text = to_text(output)
+        await self._runner.room()
+        self._runner.command(inputs.Answer(call_id, text, time.monotonic()))
+
+    async def approve_tool_call(self, call_id: str) -> None:
+        """Let a call run that waits for approval.
+
+        Raises:
+            ConfigError: No such call waits.
+        """
+        await self._runner.room()
+        self._runner.command(inputs.Decide(call_id, True, None, time.monotonic()))
+
+    async def reject_tool_call(self, call_id: str, *, message: str | None = None) -> None:
+        """Answer a call that waits for approval without running it.
+
+        Args:
+            call_id: From the `ToolCallEvent`.
+            message: What the model is told.
+
+        Raises:
+            ConfigError: No such call waits.
+        """
+        await self._runner.room()
+        self._runner.command(inputs.Decide(call_id, False, message, time.monotonic()))
+
+    async def update_agent(self, agent: Agent) -> None:
+        """Let another agent answer from now on.
+
+        It takes over, with a `HandoffEvent`, when the server has accepted its instructions and
+        tools. Its voice is only used if no audio exists yet: the server refuses a change after.
+
+        Raises:
+            ConfigError: Its instructions or its tools cannot be used; nothing has changed then.
+            ConcurrencyError: A handoff is under way.
+        """
+        resolved = await resolve(agent, self._runner.context)
+        await self._runner.room()
+        self._runner.command(inputs.AgentReady(resolved, None, "", time.monotonic()))
+
+    async def update_settings(self, settings: SessionModelSettings) -> None:
+        """Change settings; the server is told only what differs.
+
+        Args:
+            settings: All of them, such as ``dataclasses.replace(session.settings, speed=1.2)``.
+
+        Raises:
+            ConfigError: An audio format differs: those cannot change within a session.
+        """
+        await self._runner.room()
+        self._runner.command(inputs.ChangeSettings(settings, time.monotonic()))
+
+    async def send_raw(self, event: Mapping[str, object]) -> None:
+        """Send an event as it is, of whatever type.
+
+        A ``response.create`` waits for its turn, so that it never meets a running response.
+
+        Raises:
+            ConfigError: It has no type.
+        """
+        await self._runner.room()
+        self._runner.command(inputs.Raw(event, time.monotonic()))
+
+
+def _image_url(image: bytes | str) -> str:
+    if isinstance(image, str):
+        if image.startswith(("data:", "https:")):
+            return image
+        raise ConfigError("an image is given as bytes, or as a data: or https: URL")
+    kind = next((name for magic, name in _IMAGES if image.startswith(magic)), None)
+    if kind is None:
+        raise ConfigError("these bytes are no PNG, JPEG, GIF or WebP image")
+    return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"

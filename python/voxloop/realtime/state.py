@@ -1,0 +1,255 @@
+"""The state of a session: small frozen parts, each changed by one module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from voxloop.agents import ResolvedAgent
+from voxloop.realtime.config import RunConfig, SessionModelSettings
+from voxloop.realtime.events import AgentState
+from voxloop.realtime.history import History
+from voxloop.realtime.latency import Ledger
+from voxloop.realtime.playback import Playback
+from voxloop.realtime.sequencer import Sequencer
+from voxloop.realtime.settings import Payload
+from voxloop.realtime.usage import Usage
+from voxloop.wire import realtime as rt
+
+CallKind: TypeAlias = Literal["function", "application", "handoff"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """An agent that takes over when the server has accepted its settings.
+
+    Attributes:
+        agent: The agent to come.
+        call_id: Call of the handoff; None when the application changes the agent.
+        message: What the call is answered with.
+    """
+
+    agent: ResolvedAgent
+    call_id: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingUpdate:
+    """A ``session.update`` without an answer yet.
+
+    Attributes:
+        event_id: Its id; the server names it when it refuses.
+        before: What the server knew before.
+        changes: What it was told.
+        settings: The settings before.
+        handover: What waits for the answer.
+        deadline: When to go on without it.
+        initial: It is the first one: without it the session is not the one that was asked for.
+    """
+
+    event_id: str
+    before: Payload
+    changes: Payload
+    settings: SessionModelSettings
+    handover: Handover | None = None
+    deadline: float
+    initial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The server's side.
+
+    Attributes:
+        session_id: Id that the server gave.
+        expires_at: Unix seconds at which the server will end the session.
+        known: Settings that the server was told, as the tree of `settings.payload`.
+        pending: Updates it has not answered, in order.
+        voice_fixed: Audio exists, so the voice cannot change.
+        answers: It starts a response by itself after a turn.
+        interrupts: It cancels its response by itself when the user speaks.
+        attached: The session is attached to a call.
+        over: The connection ended or was left.
+        rate_limits: The latest ones.
+    """
+
+    session_id: str | None = None
+    expires_at: int | None = None
+    known: Payload = field(default_factory=dict)
+    pending: tuple[PendingUpdate, ...] = ()
+    voice_fixed: bool = False
+    answers: bool = True
+    interrupts: bool = True
+    attached: bool = False
+    over: bool = False
+    rate_limits: tuple[rt.RateLimit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSlot:
+    """Who answers.
+
+    Attributes:
+        current: The agent whose settings the server has.
+        moving: A handoff is under way.
+        moved_in: Response in which the last handoff was called.
+    """
+
+    current: ResolvedAgent
+    moving: bool = False
+    moved_in: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseTrack:
+    """A response that is running.
+
+    Attributes:
+        response_id: Its id.
+        agent: Name of the agent that began it.
+        in_conversation: It is part of the conversation.
+        asked_at: When it was asked for; None if the server began it by itself.
+        created_at: When it began.
+        first_text_at: When its first words came.
+        first_audio_at: When its first sound came.
+    """
+
+    response_id: str
+    agent: str
+    in_conversation: bool = True
+    asked_at: float | None = None
+    created_at: float = 0.0
+    first_text_at: float | None = None
+    first_audio_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What is going on.
+
+    Attributes:
+        speaking: The user speaks.
+        responses: Responses that run, by id.
+        muted: Responses that were stopped: nothing more of them is passed on.
+        outside: Event ids of requests for responses outside the conversation.
+        shown: The state that the application was told last.
+    """
+
+    speaking: bool = False
+    responses: Mapping[str, ResponseTrack] = field(default_factory=dict)
+    muted: tuple[str, ...] = ()
+    outside: Mapping[str, float] = field(default_factory=dict)
+    shown: AgentState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InputBuffer:
+    """The server's input buffer, as far as it can be known from here.
+
+    Attributes:
+        uncommitted: Bytes sent since the last commit or clear.
+        commits: Commits of ours that were not answered yet: whether a response is to follow
+            (None: if the turn was not ended by the server before).
+        ended_by_server: The server has ended a turn and heard no speech since.
+        stopped_item: The message that the server is about to commit.
+    """
+
+    uncommitted: int = 0
+    commits: tuple[bool | None, ...] = ()
+    ended_by_server: bool = False
+    stopped_item: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A call of the model.
+
+    Attributes:
+        agent: The agent that made it, with the tools that it had then.
+        status: ``"approval"``, ``"running"`` or ``"answered"``.
+        called_at: When it came.
+        deadline: When it is answered for want of an answer.
+        respond: Whether the model goes on once it is answered.
+    """
+
+    call_id: str
+    name: str
+    arguments: str
+    item_id: str
+    response_id: str
+    agent: ResolvedAgent
+    kind: CallKind
+    status: Literal["approval", "running", "answered"]
+    called_at: float
+    deadline: float | None = None
+    respond: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The calls of one response: the model goes on once all are answered.
+
+    Attributes:
+        open: Calls without an answer.
+        wanted: One of them wants the model to go on.
+        over: The response has ended.
+    """
+
+    open: frozenset[str] = frozenset()
+    wanted: bool = False
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToolState:
+    """All calls that matter: the open ones, and enough of the answered to know repetitions."""
+
+    calls: Mapping[str, Call] = field(default_factory=dict)
+    batches: Mapping[str, Batch] = field(default_factory=dict)
+
+    @property
+    def running(self) -> bool:
+        """Whether a call has no answer yet."""
+        return any(batch.open for batch in self.batches.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Everything that a session knows.
+
+    Attributes:
+        config: How it behaves.
+        settings: What the server is to know, apart from the agent.
+        prefix: Part of all ids made here, so that they are unique in the conversation.
+        ids: How many were made.
+    """
+
+    config: RunConfig
+    settings: SessionModelSettings
+    agent: AgentSlot
+    prefix: str
+    ids: int = 0
+    link: Link = field(default_factory=Link)
+    turn: Turn = field(default_factory=Turn)
+    input: InputBuffer = field(default_factory=InputBuffer)
+    sequencer: Sequencer = field(default_factory=Sequencer)
+    playback: Playback = field(default_factory=Playback)
+    tools: ToolState = field(default_factory=ToolState)
+    history: History = field(default_factory=History)
+    latency: Ledger = field(default_factory=Ledger)
+    usage: Usage = field(default_factory=Usage)
+
+
+def initial(
+    agent: ResolvedAgent, config: RunConfig, *, prefix: str, attached: bool = False
+) -> State:
+    """The state of a session that has just been opened."""
+    settings = config.model_settings
+    link = Link(
+        answers=settings.server_answers,
+        interrupts=settings.server_interrupts,
+        attached=attached,
+    )
+    return State(config=config, settings=settings, agent=AgentSlot(agent), prefix=prefix, link=link)

@@ -1,0 +1,103 @@
+"""The working copy of one step: it is made, filled and thrown away inside `reducer.step`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from voxloop._errors import VoxloopError
+from voxloop.realtime.effects import Effect, Emit, Refuse, Send
+from voxloop.realtime.events import AgentState, ErrorEvent, Event, HistoryEvent
+from voxloop.realtime.history import Change, History, HistoryItem
+from voxloop.realtime.latency import Ledger
+from voxloop.realtime.playback import Playback
+from voxloop.realtime.sequencer import Sequencer
+from voxloop.realtime.state import (
+    AgentSlot,
+    InputBuffer,
+    Link,
+    State,
+    ToolState,
+    Turn,
+)
+from voxloop.realtime.usage import Usage
+from voxloop.wire import realtime as rt
+
+
+class Step:
+    """What a step has so far.
+
+    Attributes:
+        state: The state as changed so far.
+        effects: What is to be done, in order.
+        at: The time of the input.
+    """
+
+    __slots__ = ("at", "effects", "state")
+
+    def __init__(self, state: State, at: float) -> None:
+        self.state = state
+        self.effects: list[Effect] = []
+        self.at = at
+
+    def update(
+        self,
+        *,
+        agent: AgentSlot | None = None,
+        link: Link | None = None,
+        turn: Turn | None = None,
+        input: InputBuffer | None = None,
+        sequencer: Sequencer | None = None,
+        playback: Playback | None = None,
+        tools: ToolState | None = None,
+        latency: Ledger | None = None,
+        usage: Usage | None = None,
+    ) -> None:
+        """Replace parts of the state."""
+        old = self.state
+        self.state = replace(
+            old,
+            agent=agent or old.agent,
+            link=link or old.link,
+            turn=turn or old.turn,
+            input=input or old.input,
+            sequencer=sequencer or old.sequencer,
+            playback=playback or old.playback,
+            tools=tools or old.tools,
+            latency=latency or old.latency,
+            usage=usage or old.usage,
+        )
+
+    def new_id(self, kind: str) -> str:
+        """An id that no one else makes; at most 32 characters."""
+        self.state = replace(self.state, ids=self.state.ids + 1)
+        return f"{kind}_{self.state.prefix}_{self.state.ids}"
+
+    def do(self, effect: Effect) -> None:
+        """Add an effect."""
+        self.effects.append(effect)
+
+    def send(self, event: rt.ClientEvent | dict[str, object]) -> None:
+        """Put an event on the wire."""
+        self.effects.append(Send(event))
+
+    def emit(self, event: Event) -> None:
+        """Tell the application."""
+        self.effects.append(Emit(event))
+
+    def error(self, error: VoxloopError) -> None:
+        """Tell the application of an error that the session survives."""
+        self.emit(ErrorEvent(error=error, at=self.at))
+
+    def refuse(self, error: VoxloopError) -> None:
+        """Tell the caller of a command that it cannot be carried out."""
+        self.effects.append(Refuse(error))
+
+    def history(self, history: History, item: HistoryItem | None, kind: Change) -> None:
+        """Replace the history and, if an item changed, say so."""
+        self.state = replace(self.state, history=history)
+        if item is not None:
+            self.emit(HistoryEvent(item=item, kind=kind, at=self.at))
+
+    def show(self, state: AgentState) -> None:
+        """Note the state that the application is told."""
+        self.update(turn=replace(self.state.turn, shown=state))

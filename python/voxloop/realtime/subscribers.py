@@ -1,0 +1,174 @@
+"""Broadcast: every subscriber has a bounded channel of its own, and none can hold up another.
+
+Policy: what is *droppable* (audio) is dropped oldest first beyond a bound of bytes, and counted.
+Everything else is never dropped: a subscriber that lets more than a bound of it pile up is cut
+off, its iteration gives what is there and then raises.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import trio
+
+from voxloop._bridge import checkpoint
+from voxloop._errors import ConcurrencyError, VoxloopError
+
+T = TypeVar("T")
+
+MAX_EVENTS = 8192
+"""Events that may wait for one subscriber, audio not counted."""
+MAX_DROPPABLE_BYTES = 32 * 1024 * 1024
+"""Audio that may wait for one subscriber: about eleven minutes at 24,000 Hz."""
+
+
+class Subscription(Generic[T]):
+    """One subscriber's channel: iterate it; only one task at a time may.
+
+    The iteration ends when the session does; if that was by an error, it is raised after the last
+    event.
+    """
+
+    def __init__(
+        self,
+        droppable: Callable[[T], int],
+        *,
+        max_events: int = MAX_EVENTS,
+        max_bytes: int = MAX_DROPPABLE_BYTES,
+    ) -> None:
+        self._droppable = droppable
+        self._limits = (max_events, max_bytes)
+        self._queue: deque[tuple[T, int]] = deque()
+        self._bytes = 0
+        self._dropped = 0
+        self._wake: trio.Event | None = None
+        self._reading = False
+        self._ended = False
+        self._error: VoxloopError | None = None
+
+    @property
+    def dropped(self) -> int:
+        """How many events were dropped because this subscriber was slow."""
+        return self._dropped
+
+    @property
+    def open(self) -> bool:
+        """Whether more can come."""
+        return not self._ended
+
+    def push(self, event: T) -> None:
+        """Hand in an event; it never waits."""
+        if self._ended:
+            return
+        size = self._droppable(event)
+        self._queue.append((event, size))
+        self._bytes += size
+        max_events, max_bytes = self._limits
+        while self._bytes > max_bytes:
+            self._drop_oldest()
+        if len(self._queue) > max_events and self._structural() > max_events:
+            self.finish(
+                VoxloopError(
+                    f"this subscriber let {max_events} events pile up and was cut off; "
+                    "read faster, or open a subscription only where it is read",
+                    code="subscriber_too_slow",
+                )
+            )
+        elif self._wake is not None:
+            self._wake.set()
+
+    def finish(self, error: VoxloopError | None) -> None:
+        """Nothing more comes."""
+        if not self._ended:
+            self._ended, self._error = True, error
+            if self._wake is not None:
+                self._wake.set()
+
+    def __aiter__(self) -> Subscription[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        """The next event.
+
+        Raises:
+            ConcurrencyError: Another task is iterating this subscription.
+            VoxloopError: What ended the session, once all events were given.
+
+        **Cancellation:** nothing is lost; may be called again.
+        """
+        if self._reading:
+            raise ConcurrencyError(
+                "two tasks iterate one subscription; open another with session.subscribe()"
+            )
+        self._reading = True
+        try:
+            await checkpoint()  # a cancel here loses nothing
+            while not self._queue:
+                if self._ended:
+                    raise self._error or StopAsyncIteration
+                self._wake = trio.Event()
+                await self._wake.wait()
+            event, size = self._queue.popleft()
+            self._bytes -= size
+            return event
+        finally:
+            self._reading = False
+            self._wake = None
+
+    def _drop_oldest(self) -> None:
+        for index, (_, size) in enumerate(self._queue):
+            if size:
+                del self._queue[index]
+                self._bytes -= size
+                self._dropped += 1
+                return
+
+    def _structural(self) -> int:
+        return sum(1 for _, size in self._queue if not size)
+
+
+class Hub(Generic[T]):
+    """All subscriptions to one kind of event."""
+
+    def __init__(self, droppable: Callable[[T], int]) -> None:
+        self._droppable = droppable
+        self._subscriptions: tuple[Subscription[T], ...] = ()
+        self._end: tuple[VoxloopError | None] | None = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anyone listens."""
+        return bool(self._subscriptions)
+
+    def add(self) -> Subscription[T]:
+        """Open a channel for what comes from now on."""
+        subscription = Subscription(self._droppable)
+        if self._end is not None:
+            subscription.finish(self._end[0])
+        else:
+            self._subscriptions = (*self._subscriptions, subscription)
+        return subscription
+
+    def remove(self, subscription: Subscription[T]) -> None:
+        """Close a channel; a second time does nothing."""
+        self._subscriptions = tuple(s for s in self._subscriptions if s is not subscription)
+        subscription.finish(None)
+
+    def publish(self, event: T) -> None:
+        """Hand an event to every subscriber; those that were cut off are let go."""
+        for subscription in self._subscriptions:
+            subscription.push(event)
+            if not subscription.open:
+                self._subscriptions = tuple(
+                    other for other in self._subscriptions if other is not subscription
+                )
+
+    def finish(self, error: VoxloopError | None) -> None:
+        """The session is over."""
+        if self._end is None:
+            self._end = (error,)
+            for subscription in self._subscriptions:
+                subscription.finish(error)
+            self._subscriptions = ()

@@ -1,0 +1,65 @@
+"""What responses and transcriptions cost, summed up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from voxloop.wire import realtime as rt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens, as the server counted them; cached ones are part of the input.
+
+    Attributes:
+        responses: Responses counted.
+        transcription_tokens: Tokens of the user's transcripts.
+        transcription_seconds: Seconds of audio of transcripts that are billed by time.
+    """
+
+    responses: int = 0
+    total_tokens: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    input_text_tokens: int = 0
+    input_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    cached_tokens: int = 0
+    output_text_tokens: int = 0
+    output_audio_tokens: int = 0
+    transcription_tokens: int = 0
+    transcription_seconds: float = 0.0
+
+    def __add__(self, other: Usage) -> Usage:
+        names = self.__dataclass_fields__
+        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in names})
+
+
+def of_response(usage: rt.Usage | None) -> Usage | None:
+    """The cost of one response, None if the server did not tell."""
+    if usage is None:
+        return None
+    spent_in, spent_out = usage.input_tokens or 0, usage.output_tokens or 0
+    inputs = usage.input_token_details or rt.InputTokens()
+    outputs = usage.output_token_details or rt.OutputTokens()
+    return Usage(
+        responses=1,
+        total_tokens=usage.total_tokens or spent_in + spent_out,
+        input_tokens=spent_in,
+        output_tokens=spent_out,
+        input_text_tokens=inputs.text_tokens or 0,
+        input_audio_tokens=inputs.audio_tokens or 0,
+        input_image_tokens=inputs.image_tokens or 0,
+        cached_tokens=inputs.cached_tokens or 0,
+        output_text_tokens=outputs.text_tokens or 0,
+        output_audio_tokens=outputs.audio_tokens or 0,
+    )
+
+
+def of_transcription(usage: rt.TranscriptionUsage | None) -> Usage:
+    """The cost of one transcript of the user's speech; older servers do not tell it."""
+    if usage is None:
+        return Usage()
+    return Usage(
+        transcription_tokens=usage.total_tokens or 0, transcription_seconds=usage.seconds or 0.0
+    )

@@ -1,0 +1,174 @@
+"""A scripted realtime server on a real socket, speaking the GA protocol."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from ssl import SSLContext
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import trio
+
+from voxloop._errors import MissingExtra
+from voxloop.agents import open_nursery
+from voxloop.testing import script as s
+from voxloop.testing.realtime_peer import Json, Peer
+
+if TYPE_CHECKING:
+    from websockets.trio.server import ServerConnection
+
+    from voxloop.providers import OpenAI
+
+TEST_KEY = "sk-test-not-a-key"
+"""What the provider of a test server authenticates with."""
+CLOSE_SECONDS = 1.0
+
+
+class RealtimeServer:
+    """A realtime server that follows a script; needs the extra ``testing``.
+
+    It listens on a free port of the loopback interface for as long as its block is open. What it
+    is told and what it says can be looked at while it runs and afterwards.
+
+    Args:
+        plan: What it does; each connection goes on with the replies that are left.
+        ssl: Serve ``wss`` with this context.
+
+    Example::
+
+        async with testing.RealtimeServer(testing.script.weather_call()) as server:
+            async with realtime.open_session(agent, provider=server.provider()) as session:
+                await session.send_message("How is the weather in Paris?")
+    """
+
+    def __init__(self, plan: s.Script | None = None, *, ssl: SSLContext | None = None) -> None:
+        self._plan = plan or s.Script()
+        self._replies = list(self._plan.replies)
+        self._ssl = ssl
+        self._stack = AsyncExitStack()
+        self._changed = trio.Event()
+        self.peers: list[Peer] = []
+        """One for each connection so far."""
+        self.headers: list[dict[str, str]] = []
+        """Headers of the upgrade request of each connection, lower-case names."""
+        self.paths: list[str] = []
+        """Path and query of each connection."""
+        self.port = 0
+        """The port it listens on."""
+
+    async def __aenter__(self) -> RealtimeServer:
+        try:
+            from websockets.trio.server import serve
+        except ImportError:
+            raise MissingExtra(
+                "testing.RealtimeServer needs the package websockets: "
+                "pip install 'voxloop[testing]'",
+                extra="testing",
+            ) from None
+        async with AsyncExitStack() as stack:
+            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            self.port = listeners[0].socket.getsockname()[1]
+            nursery = await stack.enter_async_context(open_nursery())
+            stack.callback(nursery.cancel_scope.cancel)
+            await nursery.start(
+                lambda task_status=trio.TASK_STATUS_IGNORED: serve(
+                    self._serve,
+                    listeners=listeners,
+                    ssl=self._ssl,
+                    compression=None,
+                    close_timeout=CLOSE_SECONDS,
+                    max_size=32 * 1024 * 1024,
+                    task_status=task_status,
+                )
+            )
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return await self._stack.__aexit__(kind, error, traceback)
+
+    @property
+    def base_url(self) -> str:
+        """Base URL for an API client."""
+        return f"http{'s' if self._ssl else ''}://127.0.0.1:{self.port}/v1"
+
+    def provider(self) -> OpenAI:
+        """A provider that reaches this server."""
+        from voxloop.providers import OpenAI
+
+        return OpenAI(api_key=TEST_KEY, base_url=self.base_url)
+
+    @property
+    def received(self) -> list[Json]:
+        """All client events of all connections, decoded, in order."""
+        return [event for peer in self.peers for event in peer.received]
+
+    @property
+    def violations(self) -> list[str]:
+        """What clients did against the protocol."""
+        return [violation for peer in self.peers for violation in peer.violations]
+
+    def types(self) -> list[str]:
+        """Types of all client events, in order, audio left out."""
+        kinds = [str(event["type"]) for event in self.received]
+        return [kind for kind in kinds if kind != "input_audio_buffer.append"]
+
+    async def wait_for(self, kind: str, count: int = 1) -> Json:
+        """Wait until clients have sent ``count`` events of a type; the last of them.
+
+        **Cancellation:** may be called again.
+        """
+        while True:
+            found = [event for event in self.received if event["type"] == kind]
+            if len(found) >= count:
+                return found[count - 1]
+            if self.peers:
+                await self.peers[-1].changed.wait()
+            else:
+                await self._changed.wait()
+
+    async def _serve(self, socket: ServerConnection) -> None:
+        from websockets.exceptions import ConnectionClosed
+
+        peer = Peer(self._plan, self._replies, socket.send)
+        self.peers.append(peer)
+        if socket.request is not None:
+            self.paths.append(socket.request.path)
+            self.headers.append({k.lower(): v for k, v in socket.request.headers.raw_items()})
+        self._changed.set()
+        self._changed = trio.Event()
+        try:
+            async with open_nursery() as nursery:
+                await peer.send("session.created", session=peer.session)
+                nursery.start_soon(self._steps, socket, peer, nursery)
+                async for message in socket:
+                    await peer.take(nursery, message)
+                nursery.cancel_scope.cancel()
+        except (ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+
+    async def _steps(self, socket: ServerConnection, peer: Peer, nursery: trio.Nursery) -> None:
+        if not self._plan.steps:
+            return
+        await peer.wait(peer.received, "session.update", 1)
+        for step in self._plan.steps:
+            match step:
+                case s.Hears():
+                    await peer.hear(nursery, step)
+                case s.Until(type=kind, count=count):
+                    await peer.wait(peer.received, kind, count)
+                case s.UntilSent(type=kind, count=count):
+                    await peer.wait(peer.sent, kind, count)
+                case s.Pause(seconds=seconds):
+                    await trio.sleep(seconds)
+                case s.Emit(event=event):
+                    await peer.send_event(event)
+                case s.Close(code=code, reason=reason):
+                    await socket.aclose(code, reason)
+                case s.Drop():
+                    await socket.close_stream()

@@ -1,0 +1,167 @@
+"""What a pipeline tells while it runs; every event is frozen and can be matched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from voxloop.audio import AudioChunk
+from voxloop.voice.metrics import TurnMetrics
+
+TurnStatus: TypeAlias = Literal["ok", "no_speech", "failed", "interrupted", "cancelled"]
+"""How a turn ended."""
+
+Phase: TypeAlias = Literal["turn_started", "turn_ended", "completed", "failed", "cancelled"]
+"""Points in the life of a run; the last three are terminal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioEvent:
+    """The next piece of the answer's sound.
+
+    Attributes:
+        data: PCM16 mono at 24,000 Hz, whole frames.
+        turn_id: The turn.
+        at: When it was ready, in seconds of `time.monotonic`.
+    """
+
+    data: AudioChunk
+    turn_id: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LifecycleEvent:
+    """A turn or the run began or ended.
+
+    Each ``turn_started`` has its ``turn_ended``, and the last event of a run is one of
+    ``completed``, ``failed`` and ``cancelled``, exactly once.
+
+    Attributes:
+        event: What happened.
+        turn_id: The turn; None for the run. A greeting is turn 0.
+        status: With ``turn_ended``, how the turn ended. ``"no_speech"``: nothing was heard, so
+            nothing was answered.
+        at: When, in seconds of `time.monotonic`.
+    """
+
+    event: Phase
+    turn_id: int | None
+    status: TurnStatus | None = None
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorEvent:
+    """Something failed: one turn, or the run (then a terminal ``failed`` follows).
+
+    Attributes:
+        error: What was raised.
+        turn_id: The turn; None outside of one.
+        at: When, in seconds of `time.monotonic`.
+    """
+
+    error: Exception
+    turn_id: int | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptEvent:
+    """What was heard.
+
+    Attributes:
+        text: The words; empty when there were none.
+        turn_id: The turn.
+        at: When it was there, in seconds of `time.monotonic`.
+    """
+
+    text: str
+    turn_id: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextEvent:
+    """What is being said from here on; its audio follows.
+
+    Attributes:
+        text: One segment with the blank that ends it: all segments of a turn join to its text.
+        turn_id: The turn.
+        at: When its first audio was ready, in seconds of `time.monotonic`.
+    """
+
+    text: str
+    turn_id: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolEvent:
+    """The agent calls a tool, or the tool has answered.
+
+    Attributes:
+        kind: ``"call"`` or ``"result"``.
+        name: Name of the tool as the model wrote it.
+        call_id: Ties the result to the call.
+        arguments: JSON text as the model wrote it; empty in a result.
+        output: Text that the model gets; empty in a call.
+        status: With a result, ``"ok"``, ``"error"`` or ``"timeout"``.
+        duration: With a result, seconds that the tool took.
+        turn_id: The turn.
+        at: When, in seconds of `time.monotonic`.
+    """
+
+    kind: Literal["call", "result"]
+    name: str
+    call_id: str
+    arguments: str = ""
+    output: str = ""
+    status: Literal["ok", "error", "timeout"] | None = None
+    duration: float | None = None
+    turn_id: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoffEvent:
+    """Another agent answers from here on.
+
+    Attributes:
+        from_agent: Name of the agent that handed over.
+        to_agent: Name of the agent that took over.
+        turn_id: The turn.
+        at: When, in seconds of `time.monotonic`.
+    """
+
+    from_agent: str
+    to_agent: str
+    turn_id: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsEvent:
+    """Where the time of the turn went; comes right before its ``turn_ended``.
+
+    Attributes:
+        metrics: The figures.
+        turn_id: The turn.
+        at: When, in seconds of `time.monotonic`.
+    """
+
+    metrics: TurnMetrics
+    turn_id: int
+    at: float
+
+
+Event: TypeAlias = (
+    AudioEvent
+    | LifecycleEvent
+    | ErrorEvent
+    | TranscriptEvent
+    | TextEvent
+    | ToolEvent
+    | HandoffEvent
+    | MetricsEvent
+)

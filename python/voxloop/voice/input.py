@@ -1,0 +1,239 @@
+"""Sound that goes into a pipeline: a whole recording, or a stream that is pushed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import trio
+
+from voxloop._errors import AudioFormatError, ConfigError, UseAfterClose
+from voxloop.audio import (
+    AudioChunk,
+    AudioLike,
+    Format,
+    Resampler,
+    as_chunk,
+    decode_wav,
+    to_mono,
+)
+
+InputFormat: TypeAlias = Literal["wav", "pcm16", "float32"]
+"""How bytes are to be read."""
+
+_CONTAINERS = {b"OggS": "Ogg", b"ID3": "MP3", b"fLaC": "FLAC", b"\x1aE\xdf\xa3": "WebM"}
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class AudioInput:
+    """A recording to answer.
+
+    Attributes:
+        chunk: The audio, mono PCM16 at its own rate.
+
+    Example::
+
+        async with pipeline.run(voice.AudioInput(wav_bytes)) as result: ...
+    """
+
+    chunk: AudioChunk
+
+    def __init__(
+        self,
+        data: AudioLike,
+        *,
+        format: InputFormat | None = None,
+        sample_rate: int | None = None,
+        channels: int | None = None,
+    ) -> None:
+        """Read `data`.
+
+        Args:
+            data: Bytes-like (WAV or interleaved little-endian samples), a numpy array (int16 or
+                float32, shape ``(frames,)`` or ``(frames, channels)``) or an `AudioChunk`.
+            format: How bytes are to be read; None looks for a WAV header and takes PCM16 if there
+                is none.
+            sample_rate: Hertz of samples without a header; default 24,000.
+            channels: Interleaved channels of samples without a header; default 1.
+
+        Raises:
+            AudioFormatError: The data cannot be read so.
+            ConfigError: `format` is not known.
+        """
+        object.__setattr__(self, "chunk", to_mono(_read(data, format, sample_rate, channels)))
+
+
+def _read(
+    data: AudioLike, format: InputFormat | None, sample_rate: int | None, channels: int | None
+) -> AudioChunk:
+    if format is not None and format not in get_args(InputFormat):
+        known = ", ".join(repr(name) for name in get_args(InputFormat))
+        raise ConfigError(f"format is {format!r}; give one of {known}, or None to look for a WAV")
+    if isinstance(data, (str, os.PathLike)):
+        raise AudioFormatError(
+            "AudioInput takes audio, not a path; read it with voxloop.audio.read_wav(path)"
+        )
+    if isinstance(data, AudioChunk):
+        if sample_rate not in (None, data.sample_rate):
+            raise AudioFormatError(
+                f"the chunk has {data.sample_rate} Hz, sample_rate says {sample_rate}; "
+                "leave sample_rate out"
+            )
+        return data
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        head = bytes(memoryview(data).cast("B")[:12])
+        if format == "wav" or (format is None and _is_wav(head)):
+            return decode_wav(bytes(data))
+        found = (name for magic, name in _CONTAINERS.items() if head.startswith(magic))
+        container = next(found, None)
+        if container is not None and format is None:
+            raise AudioFormatError(
+                f"the data looks like {container}; decode it to WAV or PCM16 first, "
+                "or give format='pcm16' if it is raw audio after all"
+            )
+    encoding: Literal["pcm16", "float32"] = "float32" if format == "float32" else "pcm16"
+    count = channels
+    if count is None:
+        shape: tuple[int, ...] = getattr(data, "shape", ())
+        count = shape[1] if len(shape) > 1 else 1
+    return as_chunk(data, format=Format(sample_rate or 24_000, count, encoding))
+
+
+def _is_wav(head: bytes) -> bool:
+    return head[:4] in (b"RIFF", b"RF64", b"BW64", b"RIFX") and head[8:12] == b"WAVE"
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """Audio as it came in: mono PCM16 at the stream's rate, and when it came."""
+
+    chunk: AudioChunk
+    at: float
+
+
+class StreamedAudioInput:
+    """Sound that is pushed while it is being made, turn after turn.
+
+    At most `buffer_seconds` of audio wait inside (and the chunk that was pushed last): `push` then
+    waits until the pipeline has taken some, which is the way a slow pipeline slows its source.
+
+    Args:
+        sample_rate: Hertz of samples that do not say it themselves.
+        channels: Interleaved channels of bytes; mixed to one.
+        buffer_seconds: How much audio may wait.
+
+    Raises:
+        ConfigError: A number is not above 0.
+    """
+
+    def __init__(
+        self, *, sample_rate: int = 16_000, channels: int = 1, buffer_seconds: float = 10.0
+    ) -> None:
+        for name, value in (("channels", channels), ("buffer_seconds", buffer_seconds)):
+            if not value > 0:
+                raise ConfigError(f"{name} is {value}; give a number above 0")
+        self._format = Format(sample_rate, channels)
+        self._capacity = round(buffer_seconds * sample_rate)
+        self._waiting: deque[Pushed] = deque()
+        self._frames = 0
+        self._closed = False
+        self._changed = trio.Event()
+        self._resampler: Resampler | None = None
+
+    @property
+    def sample_rate(self) -> int:
+        """Hertz of the stream."""
+        return self._format.sample_rate
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more will be pushed."""
+        return self._closed
+
+    @property
+    def buffered_seconds(self) -> float:
+        """Audio that waits inside."""
+        return self._frames / self.sample_rate
+
+    async def push(self, data: AudioLike) -> None:
+        """Add audio; waits while the buffer is full.
+
+        Args:
+            data: Bytes-like PCM16 or an array at the stream's rate and channels, or an
+                `AudioChunk` of any format, which is resampled.
+
+        Raises:
+            UseAfterClose: The stream was closed, now or before.
+            AudioFormatError: Audio that cannot be used.
+
+        **Cancellation:** the chunk is either taken whole or not at all.
+        """
+        chunk = self._accept(data)
+        await trio.sleep(0)  # noqa: ASYNC115 - the low level of trio belongs to the bridge
+        while self._frames >= self._capacity and not self._closed:
+            await self._changed.wait()
+        self._put(chunk)
+
+    def push_nowait(self, data: AudioLike) -> None:
+        """Add audio or refuse it at once.
+
+        Raises:
+            trio.WouldBlock: The buffer is full; nothing was taken.
+            UseAfterClose: The stream was closed before.
+            AudioFormatError: Audio that cannot be used.
+        """
+        chunk = self._accept(data)
+        if self._frames >= self._capacity:
+            raise trio.WouldBlock
+        self._put(chunk)
+
+    def close(self) -> None:
+        """Say that nothing more comes: what is being said is a turn. A second call does nothing."""
+        if not self._closed:
+            if self._resampler is not None:
+                self._put(self._resampler.flush())
+            self._closed = True
+            self._wake()
+
+    async def receive(self) -> Pushed | None:
+        """Take the oldest audio; None once the stream is closed and empty. For one reader.
+
+        **Cancellation:** nothing is lost; may be called again.
+        """
+        await trio.sleep(0)  # noqa: ASYNC115 - the low level of trio belongs to the bridge
+        while not self._waiting:
+            if self._closed:
+                return None
+            await self._changed.wait()
+        pushed = self._waiting.popleft()
+        self._frames -= pushed.chunk.frames
+        self._wake()
+        return pushed
+
+    def _accept(self, data: AudioLike) -> AudioChunk:
+        self._check_open()
+        if isinstance(data, AudioChunk):
+            return to_mono(data)
+        return to_mono(as_chunk(data, format=self._format))
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UseAfterClose("audio was pushed after close(); open a new StreamedAudioInput")
+
+    def _put(self, chunk: AudioChunk) -> None:
+        self._check_open()
+        if chunk.sample_rate != self.sample_rate:
+            if self._resampler is None:
+                self._resampler = Resampler(chunk.sample_rate, self.sample_rate)
+            chunk = self._resampler.process(chunk)
+        if chunk.frames:
+            self._waiting.append(Pushed(chunk, time.monotonic()))
+            self._frames += chunk.frames
+            self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
