@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-from voxloop.cli._interrupt import EXIT_INTERRUPTED, exit_at_once_on_interrupt
+from voxloop.cli._interrupt import exit_at_once_on_interrupt, leave
 
 __all__ = ["main"]
 
@@ -22,13 +22,17 @@ def main() -> NoReturn:
         if error.name != "click":
             raise
         print(
-            "voxloop: the command line needs click: pip install 'voxloop[cli]'", file=sys.stderr
+            "voxloop: the command line needs click; run: pip install 'voxloop[local]' "
+            "(with the offline engines) or 'voxloop[cli]' (without)",
+            file=sys.stderr,
         )
         sys.exit(1)
+    from click.exceptions import Abort
+
     try:
         sys.exit(app.main(standalone_mode=False))
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+    except (KeyboardInterrupt, Abort):  # click turns the one into the other
+        leave()
     except Exception as error:
         from voxloop.cli._failure import report
 

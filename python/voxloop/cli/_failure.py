@@ -28,8 +28,6 @@ def report(error: BaseException) -> int:
         return cause.exit_code
     if isinstance(cause, click.exceptions.Exit):
         return cause.exit_code
-    if isinstance(cause, click.Abort):
-        return 130
     print(f"voxloop: {_sentence(cause)}", file=sys.stderr)
     return 1
 

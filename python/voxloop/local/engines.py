@@ -34,7 +34,7 @@ class _Once(Generic[T]):
         self._value: T | None = None
 
     def get(self) -> T:
-        """The value; blocks while it is being made. A failure is raised and tried again next time."""
+        """The value; blocks while it is being made. After a failure the next call tries again."""
         with self._lock:
             if self._value is None:
                 self._value = self._make()
@@ -97,7 +97,7 @@ async def load_engines() -> Engines:
     ) -> None:
         try:
             await engine.load()
-        except Exception as error:  # raised below, one alone rather than a group
+        except Exception as error:  # noqa: BLE001 - raised below, one alone rather than a group
             failures.append(error)
 
     async with trio.open_nursery() as nursery:
@@ -119,9 +119,9 @@ async def run_inference(function: Callable[[], T]) -> T:
 
 
 def _limiter() -> trio.CapacityLimiter:
-    """The limiter of this trio run. The default limiter is one per run, so it serves as the key: a
-    thread that outlives its run could never give its place in a global limiter back.
-    """
+    """The limiter of this trio run."""
+    # The default limiter is one per run, so it serves as the key. One limiter for the process would
+    # lose a place for each thread that outlives its run: there is no run left to give it back in.
     key = trio.to_thread.current_default_thread_limiter()
     limiter = _limiters.get(key)
     if limiter is None:

@@ -16,7 +16,7 @@ __all__ = ["Local"]
 
 
 class Local:
-    """Speech, a deterministic agent and realtime sessions on this machine, from the extra ``local``.
+    """Speech, a deterministic agent and realtime sessions on this machine (extra ``local``).
 
     The language model is a router: it calls tools and speaks their results, and says so when no
     tool fits. Engines are loaded on first use, once a process; `warm_up` does it ahead of time.

@@ -38,7 +38,7 @@ class LocalSpeechToText:
     """Recognition of English speech, behind a voice activity detector."""
 
     async def transcribe(self, chunk: audio.AudioChunk, settings: STTSettings) -> Transcript:
-        """Recognise the speech in ``chunk``. Only what the detector takes for speech is transcribed.
+        """Recognise the speech in ``chunk``; only what the detector passes is transcribed.
 
         Args:
             chunk: Audio of any format and length.
@@ -59,7 +59,7 @@ class LocalSpeechToText:
         return await self._transcribe(segments, chunk.duration)
 
     async def transcribe_speech(self, chunk: audio.AudioChunk) -> Transcript:
-        """Recognise audio that a voice activity detector has passed already; as `transcribe` otherwise."""
+        """As `transcribe`, for audio that a voice activity detector has passed already."""
         samples = await run_inference(lambda: _samples(chunk))
         return await self._transcribe([samples], chunk.duration)
 
@@ -178,7 +178,8 @@ def require_english(language: str | None) -> None:
     """
     if language is not None and language.lower().partition("-")[0] not in ("en", "english"):
         raise ConfigError(
-            f"the local recogniser knows English only, got language {language!r}; leave it out or give 'en'",
+            f"the local recogniser knows English only, got language {language!r}; "
+            "leave it out or give 'en'",
             code="unsupported_language",
         )
 

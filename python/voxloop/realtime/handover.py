@@ -140,8 +140,7 @@ def _take_over(step: Step, handover: Handover) -> None:
         )
     )
     if handover.call_id is not None:
-        call = step.state.tools.calls[handover.call_id]
-        toolcalls.answer(step, call, handover.message, "ok")
+        toolcalls.answer(step, step.state.tools.calls[handover.call_id], handover.message, "ok")
 
 
 def _stay(step: Step, handover: Handover) -> None:
@@ -154,7 +153,8 @@ def _stay(step: Step, handover: Handover) -> None:
 
 def _waits(step: Step, call_id: str) -> bool:
     call = step.state.tools.calls.get(call_id)
-    return call is not None and call.status == "running"
+    told = any(u.handover and u.handover.call_id == call_id for u in step.state.link.pending)
+    return call is not None and call.kind == "handoff" and call.status == "running" and not told
 
 
 def _target(step: Step, agent: ResolvedAgent, settings: SessionModelSettings) -> Payload:

@@ -113,6 +113,9 @@ def answer(
     respond: bool | None = None,
 ) -> None:
     """Tell the server the output of a call, once, and let the model go on when all are there."""
+    current = step.state.tools.calls.get(call.call_id)
+    if current is None or current.status == "answered":
+        return
     item = rt.Item(
         type="function_call_output",
         id=step.new_id("item"),

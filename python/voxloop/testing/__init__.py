@@ -1,7 +1,10 @@
-"""Testing without keys: scripted engines and sound made from nothing."""
+"""Testing without keys: a scripted realtime server, scripted engines, sound made from nothing."""
 
 from __future__ import annotations
 
+from voxloop.testing import script
+from voxloop.testing.memory import MemoryProvider, MemoryTransport
+from voxloop.testing.realtime_server import RealtimeServer
 from voxloop.testing.scripted import (
     Pause,
     ScriptedLLM,
@@ -14,13 +17,17 @@ from voxloop.testing.scripted import (
 from voxloop.testing.sound import utterance, vowels
 
 __all__ = [
+    "MemoryProvider",
+    "MemoryTransport",
     "Pause",
+    "RealtimeServer",
     "ScriptExhausted",
     "ScriptedLLM",
     "ScriptedProvider",
     "ScriptedSTT",
     "ScriptedTTS",
     "call",
+    "script",
     "utterance",
     "vowels",
 ]

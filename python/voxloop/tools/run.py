@@ -76,12 +76,11 @@ async def run_tool(
     except ArgumentsError as error:
         return outcome(f"Tool {tool.name!r} was not run: {error}. Call it again.", error=error)
     try:
-        with trio.move_on_after(float("inf") if tool.timeout is None else tool.timeout) as scope:
+        with trio.move_on_after(float("inf") if tool.timeout is None else tool.timeout):
             result = await _invoke(tool, tool.handler, tool.binding, values, context, limiter)
-        if scope.cancelled_caught:
-            text = f"Tool {tool.name!r} took longer than {tool.timeout:g} s and was stopped."
-            return outcome(text, "timeout")
-        return outcome(to_text(result), "ok")
+            return outcome(to_text(result), "ok")
+        text = f"Tool {tool.name!r} took longer than {tool.timeout:g} s and was stopped."
+        return outcome(text, "timeout")
     except ToolError as error:
         return outcome(error.message, error=error)
     except Exception as error:  # noqa: BLE001 - a failing tool must not end the conversation

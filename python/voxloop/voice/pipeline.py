@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Self
@@ -222,13 +223,13 @@ class _Conversation:
         workflow = self._engines.workflow
         greeting = getattr(workflow, "greeting", None)
         on_start = getattr(workflow, "on_start", None)
-        if callable(on_start):
-            function = on_start
-        elif greeting:
-            async def function() -> str:
-                return str(greeting)
-        else:
+
+        async def greet() -> str:
+            return str(greeting)
+
+        if not callable(on_start) and not greeting:
             return
+        function: Callable[[], object] = on_start if callable(on_start) else greet
         clock = TurnClock(0)
         await self._output.start_turn(clock)
         try:

@@ -1,4 +1,4 @@
-"""The local server: OpenAI's API on the loopback interface, answered by the engines of this machine."""
+"""The local server: OpenAI's API on the loopback interface, answered by engines of this machine."""
 
 from __future__ import annotations
 

@@ -24,7 +24,13 @@ __all__ = ["make_app"]
 _log = logging.getLogger("voxloop.local.server")
 
 MODELS: Final = ("moonshine-tiny-en", "hibari-heart", "voxloop-router")
-"""What really answers. Other model names are accepted, so that programs run unchanged, and answered by these."""
+"""What really answers. Other names are accepted, so that programs run unchanged, and answered by
+these."""
+
+_ROUTES: Final = (
+    "GET /v1/models, POST /v1/audio/transcriptions, POST /v1/audio/speech, POST /v1/responses and "
+    "the WebSocket /v1/realtime"
+)
 
 
 def make_app(stop: trio.Event) -> Starlette:
@@ -109,8 +115,7 @@ async def _failed(request: Request | WebSocket, error: Exception) -> Response:
 async def _http_error(request: Request | WebSocket, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     where = f"{request.scope.get('method', 'WS')} {request.url.path[:200]}"
-    known = "GET /v1/models, POST /v1/audio/transcriptions, POST /v1/audio/speech, POST /v1/responses, WS /v1/realtime"
     refusal = Refusal(
-        f"{where}: {error.detail}. There is {known}", code="not_found", status=error.status_code
+        f"{where}: {error.detail}. There is {_ROUTES}", code="not_found", status=error.status_code
     )
     return JSONResponse(refusal.body(), error.status_code, headers=error.headers)

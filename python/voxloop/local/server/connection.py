@@ -16,7 +16,7 @@ _CLOSE_FRAME: Final = b"\x88"
 
 
 class LimitedStream:
-    """A TCP stream whose writes take at most 10 s, and which hears little after it has said goodbye.
+    """A TCP stream with bounded writes, which hears little after it has said goodbye.
 
     A client that does not read would otherwise hold a writer for ever: the HTTP server shields its
     writes from cancellation. A client that goes on sending after the server's close frame would

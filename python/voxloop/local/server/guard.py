@@ -1,8 +1,8 @@
-"""Who may talk to the server: a loopback Host, an allowed Origin, the key if there is one, a body of fair size.
+"""Who may talk to the server: a loopback Host, an allowed Origin, the key, a body of fair size.
 
-A page in a browser can reach a server on the loopback interface: by a WebSocket (browsers do not hold those to the
-same-origin rule), by a simple form post, or through a name that is made to point at 127.0.0.1. The checks of Origin,
-content type and Host stop one each.
+A page in a browser can reach a server on the loopback interface: by a WebSocket (browsers do not
+hold those to the same-origin rule), by a simple form post, or through a name that is made to point
+at 127.0.0.1. The checks of Origin, content type and Host stop one each.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Guard:
         host = headers.get(b"host", "").lower()
         if host not in self._hosts:
             raise Refusal(
-                f"Host {host[:100]!r} is not this server; use one of {', '.join(sorted(self._hosts))}",
+                f"Host {host[:100]!r} is not this server; use {' or '.join(sorted(self._hosts))}",
                 code="host_not_allowed",
                 status=403,
             )
@@ -104,7 +104,7 @@ class Guard:
 
 
 class _Body:
-    """Counts a request's body, and sees to it that none is left in the pipe when the answer goes out.
+    """Counts a request's body, and leaves none of it in the pipe when the answer goes out.
 
     The HTTP server under this application waits for room in the request's queue even after the
     application has answered; a body that nobody reads would hold the connection for ever.
@@ -129,15 +129,16 @@ class _Body:
         """The next message of the request."""
         if self._ended:
             return await self._receive()
-        with trio.move_on_after(_BODY_IDLE_S) as scope:
-            message = await self._receive()
-            self._note(message)
-        if scope.cancelled_caught:
+        try:
+            with trio.fail_after(_BODY_IDLE_S):
+                message = await self._receive()
+        except trio.TooSlowError:
             raise Refusal(
                 f"no more of the body came for {_BODY_IDLE_S:g} s",
                 code="request_timeout",
                 status=408,
-            )
+            ) from None
+        self._note(message)
         if self._size > self._limit and not self._answered:
             raise self._too_large()
         return message

@@ -110,7 +110,7 @@ async def _running(
         nursery.start_soon(_accept, listener, connections, nursery, accepting)
         try:
             yield
-        except (Exception, KeyboardInterrupt) as error:  # raised below: the nursery would wrap it
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - raised below, unwrapped
             failure = error
         finally:
             accepting.cancel()
@@ -139,6 +139,7 @@ class _Connections:
         self._config = _config()
         self._context = WorkerContext(None)
         self._open: set[Connection] = set()
+        self._all_ended: trio.Event | None = None
 
     async def serve(self, stream: trio.SocketStream) -> None:
         """Serve one connection until it ends."""
@@ -156,10 +157,12 @@ class _Connections:
             _log.warning("a connection failed", exc_info=ours)
             if rest is not None:
                 raise rest from None
-        except Exception:
+        except Exception:  # noqa: BLE001 - a fault in one connection must not reach the others
             _log.warning("a connection failed", exc_info=True)
         finally:
             self._open.discard(connection)
+            if not self._open and self._all_ended is not None:
+                self._all_ended.set()
             connection.stream.close()
 
     async def drain(self) -> None:
@@ -169,8 +172,9 @@ class _Connections:
         """
         with trio.CancelScope(shield=True, deadline=trio.current_time() + _STOP_S):
             await self._context.terminated.set()
-            while self._open:
-                await trio.sleep(0.005)
+            if self._open:
+                self._all_ended = trio.Event()
+                await self._all_ended.wait()
         for connection in list(self._open):
             connection.abort()
 
@@ -205,7 +209,8 @@ def _listen(port: int) -> trio.SocketListener:
         if error.errno == errno.EADDRINUSE:
             reason = "it is in use by another program"
         raise ConnectFailed(
-            f"cannot listen on port {port} of {HOST}: {reason}; choose another port, or 0 for a free one",
+            f"cannot listen on port {port} of {HOST}: {reason}; "
+            "choose another port, or 0 for a free one",
             host=f"{HOST}:{port}",
             retryable=False,
         ) from error

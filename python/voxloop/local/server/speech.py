@@ -73,7 +73,8 @@ async def create_speech(request: Request) -> Response:
     kind = body.get("response_format") or "mp3"
     if kind not in ("pcm", "wav"):
         raise Refusal(
-            f"response_format '{kind}' is not made here (it is 'mp3' when left out); ask for 'wav' or 'pcm'",
+            f"response_format '{kind}' is not made here (it is 'mp3' when left out); "
+            "ask for 'wav' or 'pcm'",
             code="unsupported_format",
             param="response_format",
         )
@@ -123,8 +124,9 @@ def _transcription(heard: Transcript, kind: str, duration: float) -> Response:
     body: dict[str, object] = {"text": heard.text, "usage": heard.usage}
     if kind == "verbose_json":
         # The engine gives no times inside the text: the whole is one segment.
-        whole = {"id": 0, "seek": 0, "start": 0.0, "end": duration, "text": heard.text, "tokens": [],
-                 "temperature": 0.0, "avg_logprob": 0.0, "compression_ratio": 0.0, "no_speech_prob": 0.0}  # fmt: skip
+        whole: dict[str, object] = {"id": 0, "seek": 0, "start": 0.0, "end": duration}
+        whole |= {"text": heard.text, "tokens": [], "temperature": 0.0, "avg_logprob": 0.0}
+        whole |= {"compression_ratio": 0.0, "no_speech_prob": 0.0}
         body |= {"task": "transcribe", "language": "english", "duration": duration}
         body["segments"] = [whole] if heard.text else []
     return JSONResponse(body)

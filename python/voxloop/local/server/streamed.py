@@ -43,7 +43,7 @@ class BodyWriter:
 
 
 class Streamed(Response):
-    """Runs ``produce`` with a writer; an error before the first piece still becomes an error answer.
+    """Runs ``produce`` with a writer; an error before the first piece becomes an error answer.
 
     When the client goes away the producer is cancelled.
     """
@@ -65,7 +65,7 @@ class Streamed(Response):
             nursery.start_soon(_cancel_on_disconnect, receive, nursery.cancel_scope)
             try:
                 await self._produce(writer)
-            except Exception as error:  # raised again outside, where no group wraps it
+            except Exception as error:  # noqa: BLE001 - raised again outside, where no group wraps it
                 failure = error
             nursery.cancel_scope.cancel()
         if failure is not None:

@@ -6,9 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, Self
 
-import trio
-import trio.lowlevel
-
+from voxloop._bridge import checkpoint
 from voxloop._errors import ConnectionClosed, ProtocolError
 from voxloop.net import HttpOptions, SseEvent
 from voxloop.providers.openai.endpoint import Endpoint
@@ -125,7 +123,7 @@ class _Events:
         """
         while not self._done:
             if self._first is not None:
-                await trio.lowlevel.checkpoint()
+                await checkpoint()
                 event, self._first = self._first, None
             else:
                 event = await self._next()

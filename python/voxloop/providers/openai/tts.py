@@ -7,9 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, Self
 
 import msgspec
-import trio
-import trio.lowlevel
 
+from voxloop._bridge import checkpoint
 from voxloop._errors import ConfigError, ProtocolError, TextToSpeechError
 from voxloop.audio import AudioChunk, Format
 from voxloop.net import HttpOptions
@@ -137,7 +136,7 @@ class _Chunks:
         **Cancellation:** nothing is lost; may be called again.
         """
         if len(self._rest) >= _SAMPLE_BYTES:
-            await trio.lowlevel.checkpoint()
+            await checkpoint()
         while len(self._rest) < _SAMPLE_BYTES:
             piece = await anext(self._pieces, None) if self._pieces is not None else None
             if piece is None:

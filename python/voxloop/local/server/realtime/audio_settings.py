@@ -1,4 +1,4 @@
-"""The ``audio`` part of a session's configuration: formats, voice, transcription, turn detection."""
+"""The ``audio`` part of a session's configuration: format, voice, transcription, turns."""
 
 from __future__ import annotations
 

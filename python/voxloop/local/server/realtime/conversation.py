@@ -163,8 +163,8 @@ class Conversation:
         content = entry.item.content or []
         if entry.item.role != "assistant" or not 0 <= content_index < len(content):
             raise Refusal(
-                f"only the audio part 0 of an assistant message can be truncated; '{item_id}' has none "
-                f"at index {content_index}",
+                "only the audio part 0 of an assistant message can be truncated; "
+                f"'{item_id}' has none at index {content_index}",
                 code="item_truncate_invalid_item_id",
                 param="content_index",
             )

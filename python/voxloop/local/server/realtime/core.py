@@ -49,7 +49,7 @@ _MOST_SIDE_RESPONSES: Final = 4
 
 
 class SessionCore:
-    """State of one session. Every method is synchronous; what is to be done comes back as effects."""
+    """State of one session. All methods are synchronous; what is to be done comes as effects."""
 
     def __init__(self, settings: SessionSettings) -> None:
         self.settings = settings
@@ -210,13 +210,14 @@ class SessionCore:
         )
         if outside and len(self._side) >= _MOST_SIDE_RESPONSES:
             raise Refusal(
-                f"{_MOST_SIDE_RESPONSES} responses outside the conversation are under way; wait for one",
+                f"{_MOST_SIDE_RESPONSES} responses outside the conversation are under way; "
+                "wait for one to end",
                 code="too_many_responses",
             )
         if not outside and self._active is not None:
             raise Refusal(
-                f"Conversation already has an active response in progress: {self._active}. Wait until "
-                "the response is finished before creating a new one.",
+                f"Conversation already has an active response in progress: {self._active}. "
+                "Wait until the response is finished before creating a new one.",
                 code="conversation_already_has_active_response",
             )
         yield self._respond(plan)

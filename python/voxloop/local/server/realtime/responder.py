@@ -82,13 +82,13 @@ class Responder:
 
         A failure of an engine becomes the status of the response.
 
-        **Cancellation:** what was sent stays; `closing` then gives the events of a cancelled response.
+        **Cancellation:** what was sent stays; `closing` gives the events of a cancelled response.
         """
         try:
             self._final = await self._stream()
         except VoxloopError as error:
             self._final = self._failed(error.code, str(error))
-        except Exception:
+        except Exception:  # noqa: BLE001 - the response fails, the session goes on
             _log.exception("a response failed")
             self._final = self._failed(
                 "internal_error", "the local server failed; its log says why"

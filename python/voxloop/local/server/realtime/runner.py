@@ -9,7 +9,7 @@ from typing import Final, TypeAlias, cast
 import msgspec
 import trio
 import trio.lowlevel
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketState
 
 from voxloop._errors import ProtocolError, VoxloopError
 from voxloop.local.server.realtime import settings as session_settings
@@ -155,13 +155,15 @@ class _Runner:
                     self._nursery.start_soon(self._prepare, tools)
 
     async def _emit(self, events: Sequence[rt.ServerEvent]) -> None:
-        """Send events in order, whole: a cancelled task must not leave half a batch or half a frame.
+        """Send events in order: a cancelled task must not leave half a batch or half a frame.
 
         The connection bounds how long a write may take, and the whole is given up with it.
         """
         with trio.CancelScope(shield=True):
             async with self._sending:
                 for event in events:
+                    if self._socket.application_state is not WebSocketState.CONNECTED:
+                        return  # the close frame is out
                     named = msgspec.structs.replace(event, event_id=new_id("event"))
                     await self._socket.send({"type": "websocket.send", "text": rt.encode(named)})
 

@@ -1,7 +1,8 @@
 """The configuration of a session: what it is, what an update may change, and how it is shown.
 
-An update changes only the fields that are present. ``""`` clears the instructions, ``[]`` the tools, ``null`` turns
-transcription or turn detection off. An update with one field at fault is refused whole.
+An update changes only the fields that are present. ``""`` clears the instructions, ``[]`` the
+tools, ``null`` turns transcription or turn detection off. An update with one field at fault is
+refused whole.
 """
 
 from __future__ import annotations

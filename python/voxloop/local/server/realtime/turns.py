@@ -1,8 +1,9 @@
 """The input buffer and the turns found in it.
 
-One detector serves one stream of audio. Positions are counted from the first frame of the session, in milliseconds on
-the wire. The voice activity detector is asked for short pauses; the silence that ends a turn is counted here, so that
-a pause can already be used to begin the transcription while the window is still running.
+One detector serves one stream of audio. Positions are counted from the first frame of the session,
+in milliseconds on the wire. The voice activity detector is asked for short pauses; the silence that
+ends a turn is counted here, so that a pause can already be used to begin the transcription while
+the window is still running.
 """
 
 from __future__ import annotations
@@ -122,7 +123,8 @@ class TurnDetector:
         if self._settings is None:
             if self._ms(len(self._buffer) // _BYTES) > _LONGEST_BUFFER_MS:
                 raise Refusal(
-                    f"the input buffer holds {_LONGEST_BUFFER_MS // 60_000} minutes; commit or clear it",
+                    f"the input buffer holds {_LONGEST_BUFFER_MS // 60_000} minutes; "
+                    "commit or clear it",
                     code="input_audio_buffer_full",
                 )
             self._buffer += pcm
@@ -142,8 +144,8 @@ class TurnDetector:
         if held < _SHORTEST_COMMIT_MS or (self._settings is not None and self._speech is None):
             found = f"{held} ms" if self._settings is None else "no speech since the last turn"
             raise Refusal(
-                f"Error committing input audio buffer: expected at least {_SHORTEST_COMMIT_MS} ms of "
-                f"audio, but the buffer has {found}",
+                "Error committing input audio buffer: expected at least "
+                f"{_SHORTEST_COMMIT_MS} ms of audio, but the buffer has {found}",
                 code="input_audio_buffer_commit_empty",
             )
         if self._settings is None:

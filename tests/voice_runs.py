@@ -1,0 +1,139 @@
+"""Short ways to drive a voice pipeline over scripted engines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import trio
+
+from voxloop import voice
+from voxloop.testing import ScriptedLLM, ScriptedProvider, ScriptedSTT, ScriptedTTS, utterance
+
+SPEECH = utterance(0.6)
+
+
+def question() -> voice.AudioInput:
+    """Half a second of silence, 0.6 s of a voice, a second of silence."""
+    return voice.AudioInput(SPEECH)
+
+
+def pipeline(
+    workflow: object,
+    *,
+    stt: object = None,
+    tts: object = None,
+    llm: ScriptedLLM | None = None,
+    **config: Any,
+) -> voice.Pipeline:
+    """A pipeline on scripted engines; the default recogniser hears "hello"."""
+    provider = ScriptedProvider(
+        stt=ScriptedSTT("hello") if stt is None else stt,  # type: ignore[arg-type]
+        tts=ScriptedTTS() if tts is None else tts,  # type: ignore[arg-type]
+        llm=llm,
+    )
+    return voice.Pipeline(workflow, provider=provider, config=voice.Config(**config))  # type: ignore[arg-type]
+
+
+async def events_of(
+    line: voice.Pipeline, source: voice.AudioInput | None = None
+) -> tuple[list[voice.Event], Exception | None]:
+    """All events of one run and what the iteration raised."""
+    seen: list[voice.Event] = []
+    async with line, line.run(question() if source is None else source) as result:
+        try:
+            async for event in result:
+                seen.append(event)
+        except Exception as error:
+            return seen, error
+    return seen, None
+
+
+async def events_of_stream(
+    line: voice.Pipeline, turns: int, **stream: Any
+) -> tuple[list[voice.Event], Exception | None]:
+    """All events of a streamed run that hears `turns` utterances."""
+    seen: list[voice.Event] = []
+    source = voice.StreamedAudioInput(**stream)
+
+    async def feed() -> None:
+        for _ in range(turns):
+            for first in range(0, SPEECH.frames, 320):
+                await source.push(SPEECH[first : first + 320])
+        source.close()
+
+    async with line, line.run_streamed(source) as result, trio.open_nursery() as nursery:
+        nursery.start_soon(feed)
+        try:
+            async for event in result:
+                seen.append(event)
+        except Exception as error:
+            nursery.cancel_scope.cancel()
+            return seen, error
+    return seen, None
+
+
+class _Countdown(trio.abc.Instrument):
+    def __init__(self, scope: trio.CancelScope, steps: int) -> None:
+        self.scope = scope
+        self.steps = steps
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.steps -= 1
+        if self.steps == 0:
+            self.scope.cancel()
+
+
+@contextmanager
+def cancel_after(scope: trio.CancelScope, *, steps: int) -> Iterator[None]:
+    """Cancel `scope` after so many steps of all tasks together."""
+    countdown = _Countdown(scope, steps)
+    trio.lowlevel.add_instrument(countdown)
+    try:
+        yield
+    finally:
+        trio.lowlevel.remove_instrument(countdown)
+
+
+def outline(events: Iterable[voice.Event]) -> list[str]:
+    """Events as words, runs of audio as one."""
+    words: list[str] = []
+    for event in events:
+        match event:
+            case voice.LifecycleEvent(event=name, turn_id=turn, status=status):
+                word = ":".join(str(x) for x in (name, turn, status) if x is not None)
+            case voice.AudioEvent():
+                word = "audio"
+                if words and words[-1] == word:
+                    continue
+            case voice.TextEvent(text=text):
+                word = f"text {text}"
+            case voice.TranscriptEvent(text=text):
+                word = f"heard {text}"
+            case voice.ToolEvent(kind=kind, name=name):
+                word = f"tool {kind} {name}"
+            case voice.HandoffEvent(to_agent=name):
+                word = f"handoff {name}"
+            case voice.ErrorEvent(error=error):
+                word = f"error {type(error).__name__}"
+            case voice.MetricsEvent():
+                word = "metrics"
+        words.append(word)
+    return words
+
+
+def assert_balanced(events: Iterable[voice.Event]) -> None:
+    """Turns open and close in pairs; the run ends once, with its last event."""
+    life = [event for event in events if isinstance(event, voice.LifecycleEvent)]
+    open_turn: int | None = None
+    for event in life[:-1]:
+        if event.event == "turn_started":
+            assert open_turn is None
+            open_turn = event.turn_id
+        else:
+            assert event.event == "turn_ended"
+            assert event.turn_id == open_turn
+            open_turn = None
+    assert open_turn is None
+    assert life[-1].event in ("completed", "failed", "cancelled")
