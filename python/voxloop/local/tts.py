@@ -149,7 +149,7 @@ def pace(*, voice: str | None, speed: float | None) -> float:
 def _open_hibari(model: str) -> _Synthesizer:
     """The one place that imports hibari."""
     try:
-        hibari = importlib.import_module("hibari")
+        # The constructor imports as well: onnxruntime, on first use.
+        return cast("_Synthesizer", importlib.import_module("hibari").Hibari(model=model))
     except ImportError as error:
-        raise models.missing_extra(models.SPEECH_MODEL.requirement) from error
-    return cast("_Synthesizer", hibari.Hibari(model=model))
+        raise models.missing_extra(error.name or models.SPEECH_MODEL.requirement) from error

@@ -147,7 +147,7 @@ class Peer:
             )
 
     async def _enter(self, item: Json, previous: str | None) -> None:
-        self._book.items.append(str(item["id"]))
+        self._book.enter(str(item["id"]), previous)
         for kind in ("conversation.item.added", "conversation.item.done"):
             await self.send(kind, item=item, previous_item_id=previous)
 
@@ -359,6 +359,15 @@ class _Book:
         self.calls: set[str] = set()
         self.spoken: dict[str, int] = {}
         self.active: Running | None = None
+
+    def enter(self, item_id: str, previous: str | None) -> None:
+        """Put an item behind another; ``"root"`` is the front, an unknown one the end."""
+        place = len(self.items)
+        if previous == "root":
+            place = 0
+        elif previous in self.items:
+            place = self.items.index(previous) + 1
+        self.items.insert(place, item_id)
 
     @property
     def last(self) -> str | None:

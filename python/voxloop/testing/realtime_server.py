@@ -146,9 +146,11 @@ class RealtimeServer:
             async with open_nursery() as nursery:
                 await peer.send("session.created", session=peer.session)
                 nursery.start_soon(self._steps, socket, peer, nursery)
-                async for message in socket:
-                    await peer.take(nursery, message)
-                nursery.cancel_scope.cancel()
+                try:
+                    while True:
+                        await peer.take(nursery, await socket.recv())
+                except ConnectionClosed:
+                    nursery.cancel_scope.cancel()
         except (ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError):
             pass
 

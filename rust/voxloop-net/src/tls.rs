@@ -18,6 +18,8 @@ const CACHE_LIMIT: usize = 16;
 /// Where trust comes from: the platform's store, or a file as it was when first read.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Roots {
+    /// Nothing is trusted: for connections without TLS, which need no store to be there.
+    Nothing,
     Platform,
     File { path: PathBuf, changed: Option<SystemTime> },
 }
@@ -46,6 +48,9 @@ impl Roots {
             .with_safe_default_protocol_versions()
             .map_err(|error| failed(&error))?;
         Ok(match self {
+            Self::Nothing => {
+                builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth()
+            }
             Self::Platform => {
                 builder.with_platform_verifier().map_err(|error| failed(&error))?.with_no_client_auth()
             }

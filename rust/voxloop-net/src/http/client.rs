@@ -51,9 +51,11 @@ pub(crate) async fn client_for(
 ) -> Result<Client, NetError> {
     let ca_file = request.ca_file.clone();
     let (connect_timeout, loopback) = (request.connect_timeout, plan.target.loopback);
+    let secure = plan.target.secure;
     // Looks at files, so not on a network thread.
     host.blocking(move || {
-        let key = Key { roots: Roots::choose(ca_file.as_deref()), connect_timeout, loopback };
+        let roots = if secure { Roots::choose(ca_file.as_deref()) } else { Roots::Nothing };
+        let key = Key { roots, connect_timeout, loopback };
         if let Some(client) = host.clients.find(&key) {
             return Ok(client);
         }

@@ -11,6 +11,7 @@ import trio
 import trio.lowlevel
 from starlette.websockets import WebSocket, WebSocketState
 
+from voxloop._bridge import checkpoint
 from voxloop._errors import ProtocolError, VoxloopError
 from voxloop.local.server.realtime import settings as session_settings
 from voxloop.local.server.realtime.core import SessionCore, error_event, new_id
@@ -129,7 +130,7 @@ class _Runner:
         for at in range(0, len(pcm), _SLICE_BYTES):
             await self._perform(self._core.append(pcm[at : at + _SLICE_BYTES]))
             if at:
-                await trio.lowlevel.checkpoint()
+                await checkpoint()
 
     async def _perform(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
