@@ -46,7 +46,7 @@ test-rust: $(VENV)/.made
 	$(SAY) "Rust tests"
 	@cargo test --quiet --workspace --exclude voxloop-py
 	$(SAY) "The wake-up protocol under every interleaving (loom)"
-	@RUSTFLAGS="--cfg loom" cargo test --quiet -p voxloop-net --target-dir target/loom --lib loom
+	@LOOM_MAX_PREEMPTIONS=3 RUSTFLAGS="--cfg loom" cargo test --quiet -p voxloop-queue --lib --target-dir target/loom
 
 test-python: $(VENV)/.test
 	$(SAY) "Python tests"

@@ -18,9 +18,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> object:
 
         @functools.wraps(function)
         def run(**arguments: object) -> None:
-            trio.run(
-                functools.partial(function, **arguments), strict_exception_groups=True
-            )
+            trio.run(functools.partial(function, **arguments), strict_exception_groups=True)
 
         pyfuncitem.obj = run
     return (yield)

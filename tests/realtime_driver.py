@@ -136,9 +136,7 @@ class Driver:
             "call_id": call_id,
             "status": status,
         }
-        self.server(
-            "response.output_item.done", item=item, response_id=response, output_index=0
-        )
+        self.server("response.output_item.done", item=item, response_id=response, output_index=0)
 
     def finish(self, call_id: str = "c1", output: str = "done", status: str = "ok") -> None:
         """A function comes to its end."""

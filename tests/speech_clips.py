@@ -22,7 +22,6 @@ class Clip:
     seconds: float
 
 
-
 @cache
 def folder() -> Path | None:
     """``VOXLOOP_SPEECH``, or the nearest ``shared/speech`` above the project."""
@@ -40,8 +39,7 @@ def clips(group: str | None = None) -> tuple[Clip, ...]:
         return ()
     index = json.loads((home / "index.json").read_text(encoding="utf-8"))
     found = (
-        Clip(c["id"], home / c["file"], c["text"], c["group"], c["seconds"])
-        for c in index["clips"]
+        Clip(c["id"], home / c["file"], c["text"], c["group"], c["seconds"]) for c in index["clips"]
     )
     return tuple(clip for clip in found if group in (None, clip.group))
 
@@ -60,5 +58,3 @@ def require_clips(group: str | None = None) -> tuple[Clip, ...]:
 def clip_path(clip_id: str) -> Path:
     """The path of one recording, or a loud skip."""
     return next(clip.path for clip in require_clips() if clip.id == clip_id)
-
-

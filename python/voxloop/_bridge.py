@@ -18,17 +18,16 @@ import trio
 from voxloop._errors import ConcurrencyError
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 
-class Drainable(Protocol[T_co]):
+class Drainable(Protocol[T]):
     """The receiving half of a native handle."""
 
     def fileno(self) -> int:
         """Descriptor that becomes readable when there may be something to take."""
         ...
 
-    def drain(self) -> list[T_co]:
+    def drain(self) -> list[T]:
         """Arm the descriptor, then take all that has come; raises the end's error once empty."""
         ...
 

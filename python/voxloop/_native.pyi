@@ -1,10 +1,10 @@
 """The native module. Its classes are wrapped, documented and exported by `audio` and `net`."""
 
-from typing import Literal, TypeAlias, TypedDict, final
+from typing import Literal, Self, TypeAlias, TypedDict, final
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import Buffer, Self
+from typing_extensions import Buffer
 
 _Encoding: TypeAlias = Literal["pcm16", "float32"]
 _Quality: TypeAlias = Literal["high", "low_latency"]
@@ -132,11 +132,10 @@ def wav_decode(data: Buffer) -> tuple[AudioChunk, bool]: ...
 def wav_encode(chunk: AudioChunk) -> bytes: ...
 def resample(chunk: AudioChunk, sample_rate: int, quality: _Quality) -> AudioChunk: ...
 def g711_encode(chunk: AudioChunk, law: Literal["ulaw", "alaw"]) -> bytes: ...
-def g711_decode(
-    data: Buffer, law: Literal["ulaw", "alaw"], sample_rate: int
-) -> AudioChunk: ...
+def g711_decode(data: Buffer, law: Literal["ulaw", "alaw"], sample_rate: int) -> AudioChunk: ...
 def to_mono(chunk: AudioChunk) -> AudioChunk: ...
 def rms_dbfs(chunk: AudioChunk) -> float: ...
+
 @final
 class Handshake:
     """The server's answer to the upgrade; the first item of a WebSocket."""

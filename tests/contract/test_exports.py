@@ -24,9 +24,9 @@ def test_every_public_name_of_the_package_resolves() -> None:
 def test_all_is_sorted_and_complete(name: str) -> None:
     module = importlib.import_module(f"voxloop.{name}")
     assert len(set(module.__all__)) == len(module.__all__)
-    assert module.__all__ == sorted(module.__all__, key=lambda n: (not n.isupper(), not n[0].isupper(), n)) or (
-        module.__all__ == sorted(module.__all__)
-    )
+    assert module.__all__ == sorted(
+        module.__all__, key=lambda n: (not n.isupper(), not n[0].isupper(), n)
+    ) or (module.__all__ == sorted(module.__all__))
     for public in module.__all__:
         assert hasattr(module, public), public
 

@@ -27,12 +27,12 @@ def blocks() -> list[tuple[str, str]]:
     ]
 
 
-
-
 async def question(folder: Path) -> None:
-    async with Local().text_to_speech().synthesize(
-        "What is the weather like in Paris?", TTSSettings()
-    ) as stream:
+    async with (
+        Local()
+        .text_to_speech()
+        .synthesize("What is the weather like in Paris?", TTSSettings()) as stream
+    ):
         audio.write_wav(folder / "question.wav", audio.concat([c async for c in stream]))
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from local.word_errors import errors
 from speech_clips import require_clips
-
 from voxloop import audio
 from voxloop.local import Local
 from voxloop.providers import STTSettings
@@ -130,7 +130,10 @@ def write(path: Path, samples: np.ndarray) -> Path:
 
 def test_silence_and_noise_hold_no_words(tmp_path: Path) -> None:
     noise = np.random.default_rng(3).normal(0, 300, 32_000)
-    clips = [write(tmp_path / "silence.wav", np.zeros(32_000)), write(tmp_path / "noise.wav", noise)]
+    clips = [
+        write(tmp_path / "silence.wav", np.zeros(32_000)),
+        write(tmp_path / "noise.wav", noise),
+    ]
     done = demo("--json", "--out", tmp_path / "out", *clips)
     assert done.returncode == 3
     for report in objects(done):
@@ -194,9 +197,7 @@ def test_live_without_a_key_says_where_it_looked(
         assert words in done.stderr
 
 
-def test_an_altered_model_file_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_altered_model_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
     (folder / "encoder_model.ort").write_bytes(b"not the released file")
@@ -245,5 +246,3 @@ def test_two_clips_of_one_name_do_not_overwrite_each_other(tmp_path: Path) -> No
     done = demo("--out", tmp_path / "out", *clips)
     assert done.returncode == 1
     assert "same name" in done.stderr
-
-

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from speech_clips import require_clips
 
 

@@ -6,8 +6,8 @@ import time
 
 import pytest
 import trio
-from net.servers import read_request, tcp_server
 
+from net.servers import read_request, tcp_server
 from voxloop import net
 from voxloop._errors import ConfigError, ProtocolError
 
@@ -127,12 +127,11 @@ async def test_a_slow_reader_holds_the_server_back() -> None:
         except trio.BrokenResourceError:
             pass
 
-    async with tcp_server(serve) as port:
-        async with net.request("GET", f"http://localhost:{port}/"):
-            await trio.sleep(0.7)
-            before = sent
-            await trio.sleep(0.3)
-            assert sent == before
+    async with tcp_server(serve) as port, net.request("GET", f"http://localhost:{port}/"):
+        await trio.sleep(0.7)
+        before = sent
+        await trio.sleep(0.3)
+        assert sent == before
 
 
 async def test_silence_in_the_body_is_noticed() -> None:
@@ -173,7 +172,10 @@ async def test_a_body_beyond_the_limit_is_refused() -> None:
 
 
 async def test_events_survive_any_split() -> None:
-    text = ": hello\n\nevent: a\ndata: eins\ndata: zwei\n\nid: 7\r\ndata: {\"ö\": 1}\r\n\r\ndata: last\n\n"
+    text = (
+        ": hello\n\nevent: a\ndata: eins\ndata: zwei\n\n"
+        'id: 7\r\ndata: {"ö": 1}\r\n\r\ndata: last\n\n'
+    )
 
     async def serve(stream: trio.SocketStream) -> None:
         await read_request(stream)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
-from net.servers import authority, read_request, tcp_server, websocket_server
 from websockets.exceptions import ConnectionClosed as PeerClosed
 from websockets.trio.server import ServerConnection
 
+from net.servers import authority, read_request, tcp_server, websocket_server
 from voxloop import net
 from voxloop._errors import ConcurrencyError, ConfigError, UseAfterClose
 
@@ -270,7 +270,9 @@ async def test_a_refused_upgrade_keeps_status_and_text_but_no_key() -> None:
     async def refuse(stream: trio.SocketStream) -> None:
         await read_request(stream)
         body = b'{"error": {"message": "wrong key"}}'
-        head = f"HTTP/1.1 401 Unauthorized\r\nContent-Length: {len(body)}\r\nX-Request-Id: r1\r\n\r\n"
+        head = (
+            f"HTTP/1.1 401 Unauthorized\r\nContent-Length: {len(body)}\r\nX-Request-Id: r1\r\n\r\n"
+        )
         await stream.send_all(head.encode() + body)
 
     async with tcp_server(refuse) as port:
@@ -295,7 +297,10 @@ async def test_a_refused_connection_is_an_os_error() -> None:
 
 
 async def test_a_handshake_that_takes_too_long() -> None:
-    async with tcp_server(lambda _stream: trio.sleep_forever()) as port:
+    async def silent(_stream: trio.SocketStream) -> None:
+        await trio.sleep_forever()
+
+    async with tcp_server(silent) as port:
         options = net.WebSocketOptions(open_timeout=0.3)
         with pytest.raises(net.NetworkTimeout) as caught:
             async with net.open_websocket(f"ws://localhost:{port}/", options=options):

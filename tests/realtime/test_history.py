@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from realtime_driver import Driver
 
+from realtime_driver import Driver
 from voxloop.realtime import ErrorEvent, HistoryEvent, TranscriptEvent
 
 
@@ -166,9 +166,7 @@ def test_neither_audio_nor_images_are_kept() -> None:
     image = {"type": "input_image", "image_url": "data:image/png;base64," + "A" * 1000}
     sound = {"type": "output_audio", "audio": "AAAA" * 100, "transcript": "hi"}
     add(d, message("a", content=[image]))
-    d.server(
-        "conversation.item.retrieved", item=message("b", "assistant", content=[sound])
-    )
+    d.server("conversation.item.retrieved", item=message("b", "assistant", content=[sound]))
     assert "AAAA" not in repr(d.state.history)
     assert d.state.history.current()[1].text == "hi"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from realtime_driver import Driver
 
+from realtime_driver import Driver
 from voxloop.realtime import (
     AgentStateEvent,
     AudioEvent,

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from realtime_driver import Driver, resolved
 
+from realtime_driver import Driver, resolved
 from voxloop.agents import Agent
 from voxloop.realtime import (
     AgentEndEvent,
@@ -19,7 +19,6 @@ from voxloop.realtime import (
     AudioEvent,
     AudioInterruptedEvent,
     RunConfig,
-    effects,
     inputs,
     reducer,
 )
@@ -165,9 +164,7 @@ class Orders(RuleBasedStateMachine):
     def created(self, outside: bool) -> None:
         self.j.created(outside=outside)
 
-    @rule(
-        slot=SLOTS, status=st.sampled_from(["completed", "cancelled", "failed", "incomplete"])
-    )
+    @rule(slot=SLOTS, status=st.sampled_from(["completed", "cancelled", "failed", "incomplete"]))
     def done(self, slot: int, status: str) -> None:
         self.j.done(slot, status)
 
@@ -267,7 +264,7 @@ def moves(j: Judge, random_: random.Random) -> list[Callable[[], object]]:
         lambda: d.speech(pick(["started", "stopped"])),
         lambda: d.committed(pick(["u1", "u2"])),
         lambda: d.feed(inputs.Interrupt(d.at)),
-        lambda: d.respond(),
+        d.respond,
         lambda: d.tick(random_.random() * 3),
     ]
     if j.asked:

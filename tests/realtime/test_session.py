@@ -41,9 +41,7 @@ ORDER = Tool(
     "Find an order",
     {"type": "object", "properties": {"order_id": {"type": "string"}}, "required": ["order_id"]},
 )
-MANUAL = realtime.RunConfig(
-    model_settings=realtime.SessionModelSettings(turn_detection=None)
-)
+MANUAL = realtime.RunConfig(model_settings=realtime.SessionModelSettings(turn_detection=None))
 
 
 async def until(session: realtime.Session, cls: type[E], count: int = 1) -> list[realtime.Event]:
@@ -98,7 +96,14 @@ async def test_turn_detection_hears_a_question_and_answers() -> None:
     finals = [(e.role, e.text) for e in only(events, realtime.TranscriptEvent) if e.final]
     assert finals == [("user", "How are you?"), ("assistant", "Fine.")]
     states = [e.state for e in only(events, realtime.AgentStateEvent)]
-    assert states == ["listening", "user_speaking", "listening", "thinking", "speaking", "listening"]
+    assert states == [
+        "listening",
+        "user_speaking",
+        "listening",
+        "thinking",
+        "speaking",
+        "listening",
+    ]
     assert server.types() == ["session.update"], "the server answers by itself"
 
 
@@ -136,7 +141,9 @@ async def test_interrupt_stops_the_answer() -> None:
 
 
 async def test_the_application_answers_a_tool() -> None:
-    plan = s.conversation(s.Call("lookup_order", {"order_id": "7"}, "c7"), s.Write("It is shipped."))
+    plan = s.conversation(
+        s.Call("lookup_order", {"order_id": "7"}, "c7"), s.Write("It is shipped.")
+    )
     clerk = Agent("Clerk", "Help.", tools=[ORDER])
     async with testing.RealtimeServer(plan) as server:
         async with realtime.open_session(clerk, provider=server.provider()) as session:
@@ -209,12 +216,12 @@ async def test_a_failing_tool_does_not_end_the_session() -> None:
         raise RuntimeError("internal detail")
 
     plan = s.conversation(s.Call("broken"), s.Write("I could not do that."))
-    async with testing.RealtimeServer(plan) as server:
-        async with realtime.open_session(
-            Agent("A", tools=[broken]), provider=server.provider()
-        ) as session:
-            await session.send_message("Do it.")
-            events = await until(session, realtime.AgentEndEvent, 2)
+    async with (
+        testing.RealtimeServer(plan) as server,
+        realtime.open_session(Agent("A", tools=[broken]), provider=server.provider()) as session,
+    ):
+        await session.send_message("Do it.")
+        events = await until(session, realtime.AgentEndEvent, 2)
     (result,) = only(events, realtime.ToolResultEvent)
     assert result.status == "error"
     assert "internal detail" not in result.output
@@ -261,19 +268,17 @@ async def test_a_slow_tool_holds_nothing_up() -> None:
         return "ok"
 
     plan = s.conversation(s.Call("wait"), s.Write("Meanwhile."), s.Write("Done."))
-    async with testing.RealtimeServer(plan) as server:
-        async with realtime.open_session(
-            Agent("A", tools=[wait]), provider=server.provider()
-        ) as session:
-            await session.send_message("Start.")
-            await until(session, realtime.AgentEndEvent)
-            await session.send_message("Still there?")
-            events = await until(session, realtime.AgentEndEvent)
-            assert [e.text for e in only(events, realtime.TranscriptEvent) if e.final] == [
-                "Meanwhile."
-            ]
-            release.set()
-            await until(session, realtime.AgentEndEvent)
+    async with (
+        testing.RealtimeServer(plan) as server,
+        realtime.open_session(Agent("A", tools=[wait]), provider=server.provider()) as session,
+    ):
+        await session.send_message("Start.")
+        await until(session, realtime.AgentEndEvent)
+        await session.send_message("Still there?")
+        events = await until(session, realtime.AgentEndEvent)
+        assert [e.text for e in only(events, realtime.TranscriptEvent) if e.final] == ["Meanwhile."]
+        release.set()
+        await until(session, realtime.AgentEndEvent)
     assert server.violations == []
 
 
@@ -295,16 +300,18 @@ async def test_approval_decides_whether_a_tool_runs() -> None:
         s.Write("ok"),
     )
     config = realtime.RunConfig(tools_to_approve=frozenset({"delete"}))
-    async with testing.RealtimeServer(plan) as server:
-        async with realtime.open_session(
+    async with (
+        testing.RealtimeServer(plan) as server,
+        realtime.open_session(
             Agent("A", tools=[delete]), provider=server.provider(), config=config
-        ) as session:
-            await session.send_message("Delete both.")
-            events = await until(session, realtime.ToolCallEvent, 2)
-            assert all(e.needs_approval for e in only(events, realtime.ToolCallEvent))
-            await session.approve_tool_call("c1")
-            await session.reject_tool_call("c2", message="Keep b.")
-            events = await until(session, realtime.AgentEndEvent, 2)
+        ) as session,
+    ):
+        await session.send_message("Delete both.")
+        events = await until(session, realtime.ToolCallEvent, 2)
+        assert all(e.needs_approval for e in only(events, realtime.ToolCallEvent))
+        await session.approve_tool_call("c1")
+        await session.reject_tool_call("c2", message="Keep b.")
+        events = await until(session, realtime.AgentEndEvent, 2)
     assert ran == ["a"]
     statuses = {e.call_id: e.status for e in only(events, realtime.ToolResultEvent)}
     assert statuses == {"c1": "ok", "c2": "rejected"}
@@ -312,14 +319,14 @@ async def test_approval_decides_whether_a_tool_runs() -> None:
 
 async def test_what_is_sent_is_resampled_and_cut_without_seams() -> None:
     clip = audio.resample(testing.utterance(2.0), 44_100)
-    async with testing.RealtimeServer() as server:
-        async with realtime.open_session(
-            GREETER, provider=server.provider(), config=MANUAL
-        ) as session:
-            for start in range(0, clip.frames, 4_410 * 3):
-                await session.send_audio(clip[start : start + 4_410 * 3])
-            await session.commit_audio(respond=False)
-            await server.wait_for("input_audio_buffer.commit")
+    async with (
+        testing.RealtimeServer() as server,
+        realtime.open_session(GREETER, provider=server.provider(), config=MANUAL) as session,
+    ):
+        for start in range(0, clip.frames, 4_410 * 3):
+            await session.send_audio(clip[start : start + 4_410 * 3])
+        await session.commit_audio(respond=False)
+        await server.wait_for("input_audio_buffer.commit")
     pieces = [
         base64.b64decode(str(e["audio"]))
         for e in server.received
@@ -331,19 +338,19 @@ async def test_what_is_sent_is_resampled_and_cut_without_seams() -> None:
 
 async def test_audio_of_other_shapes_is_taken_too() -> None:
     stereo = audio.AudioChunk(bytes(8 * 4_800), audio.Format(48_000, 2))
-    async with testing.RealtimeServer() as server:
-        async with realtime.open_session(
-            GREETER, provider=server.provider(), config=MANUAL
-        ) as session:
-            await session.send_audio(stereo)
-            await session.send_audio(bytes(4_800))
-            await session.send_audio(bytes(1_600), format=audio.Format(8_000))
-            await session.commit_audio(respond=False)
-            await server.wait_for("input_audio_buffer.commit")
-            with pytest.raises(ConfigError):
-                await session.commit_audio()
-            with pytest.raises(audio.AudioFormatError):
-                await session.send_audio(b"\0")
+    async with (
+        testing.RealtimeServer() as server,
+        realtime.open_session(GREETER, provider=server.provider(), config=MANUAL) as session,
+    ):
+        await session.send_audio(stereo)
+        await session.send_audio(bytes(4_800))
+        await session.send_audio(bytes(1_600), format=audio.Format(8_000))
+        await session.commit_audio(respond=False)
+        await server.wait_for("input_audio_buffer.commit")
+        with pytest.raises(ConfigError):
+            await session.commit_audio()
+        with pytest.raises(audio.AudioFormatError):
+            await session.send_audio(b"\0")
     sent = sum(
         len(base64.b64decode(str(e["audio"])))
         for e in server.received
@@ -518,9 +525,7 @@ async def test_a_lost_connection_is_raised_after_all_events(step: s.Step) -> Non
 async def test_the_address_and_headers_are_those_that_were_asked_for() -> None:
     async with testing.RealtimeServer() as server:
         config = realtime.ModelConfig(model="gpt-test", headers={"X-Trace": "7"})
-        async with realtime.open_session(
-            GREETER, provider=server.provider(), model_config=config
-        ):
+        async with realtime.open_session(GREETER, provider=server.provider(), model_config=config):
             await server.wait_for("session.update")
         attached = realtime.ModelConfig(call_id="rtc_1")
         async with realtime.open_session(

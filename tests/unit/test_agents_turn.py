@@ -289,9 +289,7 @@ async def test_a_failing_model_cancels_the_tools_of_its_round() -> None:
 
     conversation = Conversation(Agent("A", tools=[forever]))
     with pytest.raises(OSError, match="gone"):
-        await turn(
-            conversation, "x", ScriptedLLM([call("forever"), Pause(0.02), OSError("gone")])
-        )
+        await turn(conversation, "x", ScriptedLLM([call("forever"), Pause(0.02), OSError("gone")]))
     assert ended == ["forever"]
 
 

@@ -156,9 +156,7 @@ class Loop:
             AgentToolCall(name=call.name, arguments=call.arguments, call_id=call.call_id)
         )
         if tool is None:
-            entry.output = unknown_tool(
-                call.name, (*resolved.functions, *resolved.handoffs)
-            )
+            entry.output = unknown_tool(call.name, (*resolved.functions, *resolved.handoffs))
             await self._answered(entry, "error", 0.0)
         else:
             entry.respond = tool.respond
@@ -170,9 +168,7 @@ class Loop:
             tool_name=call.name, call_id=call.call_id, arguments=call.arguments
         )
         async with self._slots:
-            outcome = await run_tool(
-                tool, call.arguments, context=context, limiter=self._threads
-            )
+            outcome = await run_tool(tool, call.arguments, context=context, limiter=self._threads)
         entry.output = outcome.output
         await self._answered(entry, outcome.status, outcome.duration)
 
@@ -203,7 +199,7 @@ class Loop:
                 answer = handoff.on_handoff(self._context.for_agent(before.name))
                 if inspect.isawaitable(answer):
                     await answer
-            except Exception as error:  # noqa: BLE001 - told to the model, as a failing tool is
+            except Exception as error:
                 return f"The handoff to {after.name} failed: {type(error).__name__}."
         self._draft.agent = after
         await self._emit(

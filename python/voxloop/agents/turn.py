@@ -72,13 +72,11 @@ class AgentTurn:
             heard = self._read if self._heard is None else self._heard
             conversation.commit(draft.cut(heard), agent=draft.agent, usage=draft.usage)
 
-    async def _produce(
-        self, loop: Loop, send: trio.MemorySendChannel[AgentEvent]
-    ) -> None:
+    async def _produce(self, loop: Loop, send: trio.MemorySendChannel[AgentEvent]) -> None:
         async with send:
             try:
                 await loop.run()
-            except Exception as error:  # noqa: BLE001 - raised by the iteration
+            except Exception as error:
                 self._error = error
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, TypeAlias, Union
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from voxloop import _native
 from voxloop._errors import AudioFormatError
@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from typing_extensions import Buffer
 
-    AudioLike: TypeAlias = Union[
-        AudioChunk, Buffer, npt.NDArray[np.int16], npt.NDArray[np.float32]
-    ]
+    AudioLike: TypeAlias = AudioChunk | Buffer | npt.NDArray[np.int16] | npt.NDArray[np.float32]
 else:
     AudioLike = object
 
@@ -46,7 +44,7 @@ def as_chunk(data: AudioLike, *, format: Format | None = None) -> AudioChunk:
     if isinstance(data, AudioChunk):
         return data
     try:
-        view = memoryview(data)
+        view = memoryview(cast("Buffer", data))  # what offers none raises here
     except TypeError:
         raise AudioFormatError(
             f"audio must be an AudioChunk, bytes-like PCM16, array.array or a numpy array of "
@@ -75,7 +73,7 @@ def concat(chunks: Iterable[AudioChunk], *, format: Format | None = None) -> Aud
 
     Args:
         chunks: Chunks of one format.
-        format: The format of the result when there are no chunks; PCM16 mono at 24,000 Hz if absent.
+        format: The format of the result when there are no chunks; `PCM24K` if absent.
 
     Raises:
         AudioFormatError: The chunks differ in format.

@@ -12,6 +12,7 @@ from voxloop.audio._chunk import AudioLike, as_chunk, to_mono
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from typing_extensions import Buffer
 
     Array = TypeVar("Array", npt.NDArray[np.int16], npt.NDArray[np.float32])
 
@@ -71,7 +72,7 @@ class Resampler:
     @overload
     def process(self, data: Array) -> Array: ...
     @overload
-    def process(self, data: AudioLike) -> AudioChunk: ...
+    def process(self, data: AudioChunk | Buffer) -> AudioChunk: ...
     def process(self, data: AudioLike) -> object:
         """Take the next chunk, give what can be computed by now; the same kind comes back.
 

@@ -6,7 +6,7 @@ import os
 import tempfile
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from voxloop import _native
 from voxloop._errors import AudioFormatError
@@ -50,12 +50,12 @@ def read_wav(source: str | os.PathLike[str] | Buffer | BinaryIO) -> AudioChunk:
     """
     if isinstance(source, str | os.PathLike):
         data: Buffer = Path(source).read_bytes()
-    elif hasattr(source, "read"):
-        data = source.read()
+    elif read := getattr(source, "read", None):
+        data = read()
         if not isinstance(data, bytes | bytearray | memoryview):
             raise AudioFormatError("the file must be opened in binary mode ('rb')")
     else:
-        data = source
+        data = cast("Buffer", source)
     chunk, truncated = _native.wav_decode(data)
     if truncated:
         warnings.warn(

@@ -14,7 +14,10 @@ __all__ = ["main"]
 
 
 def main() -> NoReturn:
-    """Run the command line and exit: 0 done, 1 failed, 2 wrong usage, 3 no speech, 130 interrupted."""
+    """Run the command line and exit.
+
+    Codes: 0 done, 1 failed, 2 wrong usage, 3 no speech was found, 130 interrupted.
+    """
     exit_at_once_on_interrupt()
     try:
         from voxloop.cli._app import app

@@ -19,7 +19,7 @@ def app() -> None:
     """Voice agents: a spoken question in, a spoken answer out."""
 
 
-def _debug(_context: click.Context, _option: click.Parameter, value: bool) -> None:  # noqa: FBT001
+def _debug(_context: click.Context, _option: click.Parameter, value: bool) -> None:
     if value:
         _failure.show_tracebacks()
         logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
@@ -48,7 +48,7 @@ debug_option = click.option(
 )
 @click.option("--live", is_flag=True, help="Against OpenAI, with your key.")
 @debug_option
-def demo(clips: tuple[Path, ...], as_json: bool, out: Path, live: bool) -> int:  # noqa: FBT001
+def demo(clips: tuple[Path, ...], as_json: bool, out: Path, live: bool) -> int:
     """Ask a spoken question and hear the answer, through both engines.
 
     Without a clip the question is asked in the local voice. Everything runs offline on this

@@ -32,9 +32,7 @@ class _Question:
     sound: audio.AudioChunk
 
 
-async def run_demo(
-    clips: tuple[Path, ...], *, as_json: bool, out: Path, live: bool
-) -> int:
+async def run_demo(clips: tuple[Path, ...], *, as_json: bool, out: Path, live: bool) -> int:
     """Ask every clip and report; the exit code is 0, or 3 when a clip held no speech.
 
     Raises:
@@ -46,7 +44,7 @@ async def run_demo(
     questions = [_read(path) for path in clips]
     _check_names(questions)
     provider = await _provider(progress, live=live)
-    out.mkdir(parents=True, exist_ok=True)
+    await trio.Path(out).mkdir(parents=True, exist_ok=True)
     if not questions:
         questions = [await _own_question(out, progress)]
     silent = []
@@ -116,9 +114,7 @@ async def _ask(
     agent = greeter()
     progress.say(f"{question.name}: realtime session ({question.sound.duration:.1f} s of audio)")
     heard = partial(progress.at, "listening to")
-    live = await ask_by_realtime(
-        question.sound, agent=agent, provider=provider, progress=heard
-    )
+    live = await ask_by_realtime(question.sound, agent=agent, provider=provider, progress=heard)
     progress.say(f"{question.name}: voice pipeline")
     staged = await ask_by_pipeline(question.sound, agent=agent, provider=provider)
     return _report.ClipReport(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from voxloop.audio import AudioChunk
@@ -34,10 +35,7 @@ class Latency:
     def parts(self) -> dict[str, float]:
         """Milliseconds from each moment to the next; they add up to the last moment."""
         moments = list(self.since_speech().items())
-        return {
-            name: round(ms - before, 1)
-            for (_, before), (name, ms) in zip(moments, moments[1:], strict=False)
-        }
+        return {name: round(ms - before, 1) for (_, before), (name, ms) in pairwise(moments)}
 
     def as_json(self) -> dict[str, object]:
         """Moments, parts and their sum."""

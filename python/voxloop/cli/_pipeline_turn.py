@@ -10,9 +10,7 @@ from voxloop.cli._outcome import MARKS, Latency, Outcome, ToolUse
 from voxloop.providers import Provider
 
 
-async def ask_by_pipeline(
-    clip: audio.AudioChunk, *, agent: Agent, provider: Provider
-) -> Outcome:
+async def ask_by_pipeline(clip: audio.AudioChunk, *, agent: Agent, provider: Provider) -> Outcome:
     """Run `clip` through the pipeline to its end.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The realtime half of the demo: a clip streamed as a microphone would, the answer streamed back."""
+"""The realtime half of the demo: a clip streamed as a microphone would, and the answer."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def ask_by_realtime(
     )
     config = realtime.RunConfig(model_settings=settings)
     async with realtime.open_session(agent, config=config, provider=provider) as session:
-        turn = _Turn(agent.name, _end_of_speech(clip))
+        turn = _Turn(agent.name, _ends_of_speech(clip))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_listen, session, turn, nursery.cancel_scope)
             nursery.start_soon(_speak, session, clip, turn, progress, nursery.cancel_scope)
@@ -46,11 +46,11 @@ async def ask_by_realtime(
         return turn.outcome()
 
 
-def _end_of_speech(clip: audio.AudioChunk) -> float | None:
-    """Seconds into the clip at which its last word ends, by a detector of our own."""
-    vad = audio.Vad(sample_rate=clip.sample_rate, silence_ms=SILENCE_MS)
-    ends = [e.frame for e in vad.process(clip) + vad.flush() if e.kind == "speech_end"]
-    return ends[-1] / clip.sample_rate if ends else None
+def _ends_of_speech(clip: audio.AudioChunk) -> list[float]:
+    """Seconds into the clip at which words end; a detector of our own minds short pauses too."""
+    vad = audio.Vad(sample_rate=clip.sample_rate, silence_ms=100)
+    events = vad.process(clip) + vad.flush()
+    return [e.frame / clip.sample_rate for e in events if e.kind == "speech_end"]
 
 
 async def _listen(session: realtime.Session, turn: _Turn, scope: trio.CancelScope) -> None:
@@ -91,9 +91,9 @@ async def _speak(
 class _Turn:
     """Collects what the session tells until the answer to the clip's last words is complete."""
 
-    def __init__(self, agent: str, end_of_speech: float | None) -> None:
+    def __init__(self, agent: str, ends_of_speech: list[float]) -> None:
         self._agent = agent
-        self._speech_seconds = end_of_speech
+        self._ends = ends_of_speech
         self._marks: dict[str, float] = {}
         self._heard: list[str] = []
         self._said: list[str] = []
@@ -111,8 +111,7 @@ class _Turn:
 
     def started(self, at: float) -> None:
         """The first frame is sent now."""
-        if self._speech_seconds is not None:
-            self._marks["end_of_speech"] = at + self._speech_seconds
+        self._ends = [at + seconds for seconds in self._ends]
 
     def waited(self, seconds: float) -> None:
         """So long ago the clip ended."""
@@ -167,7 +166,7 @@ class _Turn:
             case realtime.AgentStartEvent():
                 self._progress.began()
             case realtime.AgentEndEvent(status=status):
-                last = self._marks.get("end_of_turn", 0) >= self._marks.get("end_of_speech", 0)
+                last = not self._ends or self._marks.get("end_of_turn", 0) > self._ends[-1]
                 self._progress.ended(whole=status != "cancelled", last=last)
             case _:
                 pass
@@ -176,6 +175,8 @@ class _Turn:
         for mark in ("transcript", "first_text", "first_audio", "last_audio"):
             self._marks.pop(mark, None)
         self._marks["end_of_turn"] = at
+        # The turn ended some silence after the last word before it.
+        self._marks["end_of_speech"] = max((e for e in self._ends if e < at), default=at)
         self._progress.user_ended()
 
     def outcome(self) -> Outcome:

@@ -136,7 +136,7 @@ def _kind(spec: Mapping[str, object]) -> str:
 
 
 def _choices(spec: Mapping[str, object]) -> list[JsonValue]:
-    found = [spec["const"]] if "const" in spec else spec.get("enum")
+    found: object = [spec["const"]] if "const" in spec else spec.get("enum")
     options = spec.get("anyOf") or spec.get("oneOf")
     if found is None and isinstance(options, (list, tuple)):
         return [value for one in options if isinstance(one, Mapping) for value in _choices(one)]

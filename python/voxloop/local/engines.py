@@ -97,7 +97,7 @@ async def load_engines() -> Engines:
     ) -> None:
         try:
             await engine.load()
-        except Exception as error:  # noqa: BLE001 - raised below, one alone rather than a group
+        except Exception as error:
             failures.append(error)
 
     async with trio.open_nursery() as nursery:

@@ -77,7 +77,9 @@ def find_api_key() -> Secret:
     Raises:
         AuthenticationError: There is none, or ``auth.json`` is malformed.
     """
-    found = _from_environment("CODEX_API_KEY") or _from_file() or _from_environment("OPENAI_API_KEY")
+    found = (
+        _from_environment("CODEX_API_KEY") or _from_file() or _from_environment("OPENAI_API_KEY")
+    )
     if found is None:
         raise AuthenticationError(
             f"no API key was found. Looked for: {'; '.join(KEY_SOURCES)}. "

@@ -252,7 +252,12 @@ def retry_delay(
     """
     code, kind = _error_code(body)
     return _native.retry_delay(
-        attempt, status, list(headers.items()), code, kind, random.random()  # noqa: S311 - jitter
+        attempt,
+        status,
+        list(headers.items()),
+        code,
+        kind,
+        random.random(),  # noqa: S311 - jitter
     )
 
 

@@ -15,6 +15,9 @@ from voxloop.wire import realtime as rt
 Change: TypeAlias = Literal["added", "updated", "deleted"]
 Key: TypeAlias = tuple[str, int]
 
+MAX_PARTS = 256
+"""Parts of one message that are kept; an index beyond is no index."""
+
 _TEXT = frozenset({"input_text", "output_text", "text"})
 
 
@@ -113,6 +116,8 @@ def upsert(
 
 def draft(history: History, key: Key, delta: str) -> History:
     """Append to the text that is known of an unfinished part."""
+    if not 0 <= key[1] < MAX_PARTS:
+        return history
     drafts = dict(history.drafts)
     drafts[key] = drafts.get(key, "") + delta
     return replace(history, drafts=drafts)
@@ -125,7 +130,7 @@ def set_text(
     drafts = {name: value for name, value in history.drafts.items() if name != key}
     history = replace(history, drafts=drafts)
     item = history.get(key[0])
-    if item is None:
+    if item is None or not 0 <= key[1] < MAX_PARTS:
         return history, None
     parts = list(item.content)
     while len(parts) <= key[1]:

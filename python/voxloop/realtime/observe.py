@@ -70,7 +70,7 @@ class Observer:
                 self._audio(event)
             case AgentStartEvent():
                 self._response_started(event, state)
-            case ToolCallEvent():
+            case ToolCallEvent() if telemetry.enabled("realtime.tool.call"):
                 telemetry.emit(
                     "realtime.tool.call",
                     {"system_time": time.time()},
@@ -81,7 +81,7 @@ class Observer:
                         "needs_approval": event.needs_approval,
                     },
                 )
-            case ToolResultEvent():
+            case ToolResultEvent() if telemetry.enabled("realtime.tool.result"):
                 telemetry.emit(
                     "realtime.tool.result",
                     {
@@ -90,7 +90,7 @@ class Observer:
                     },
                     {"tool": event.name, "call_id": event.call_id, "outcome": event.status},
                 )
-            case AudioInterruptedEvent():
+            case AudioInterruptedEvent() if telemetry.enabled("realtime.interrupt"):
                 telemetry.emit(
                     "realtime.interrupt", {"played_ms": event.heard_ms}, {"item_id": event.item_id}
                 )
@@ -194,6 +194,8 @@ def _latencies(metrics: TurnMetrics) -> dict[str, float]:
 
 
 def _error(error: VoxloopError, *, fatal: bool) -> None:
+    if not telemetry.enabled("realtime.session.error"):
+        return
     telemetry.emit(
         "realtime.session.error",
         {"count": 1},

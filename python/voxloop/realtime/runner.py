@@ -30,6 +30,8 @@ from voxloop.tools import RunContext, Tool, run_tool
 from voxloop.wire import realtime as rt
 
 NORMAL_CLOSURE = 1000
+DRAIN_SECONDS = 1.0
+"""How long the reader may go on after nothing can be sent any more."""
 
 _log = logging.getLogger("voxloop.realtime")
 
@@ -172,7 +174,7 @@ class Runner:
         while not self.state.link.over:
             try:
                 frames = await self._transport.receive_batch()
-            except Exception as error:  # noqa: BLE001 - however a transport fails, it is over
+            except Exception as error:
                 self.feed(inputs.Lost(_as_lost(error), time.monotonic()))
                 return
             for frame in frames:
@@ -187,7 +189,7 @@ class Runner:
             given = inputs.BadFrame(error, at)
         try:
             self.feed(given)
-        except Exception:  # noqa: BLE001 - one frame must not end a conversation
+        except Exception:
             # The step that failed has changed nothing: the session goes on without this frame.
             _log.exception("a frame of the server could not be handled")
             failure = ProtocolError("a frame of the server could not be handled; see the log")
@@ -197,6 +199,9 @@ class Runner:
         try:
             await self.outbox.run(self._transport.send)
         except Exception as error:  # noqa: BLE001 - as above
+            # What has arrived is still read; the reader then finds the end by itself.
+            self.outbox.close()
+            await trio.sleep(DRAIN_SECONDS)
             self.feed(inputs.Lost(_as_lost(error), time.monotonic()))
 
     async def _run_tool(self, call: Call, tool: Tool) -> None:
@@ -220,7 +225,7 @@ class Runner:
                 if inspect.isawaitable(answer):
                     await answer
             agent = await resolve(target, self.context)
-        except Exception as error:  # noqa: BLE001 - told to the model, as a failing tool is
+        except Exception as error:
             _log.debug("handoff %r failed", call.name, exc_info=error)
             text = f"The handoff to {target.name} failed: {type(error).__name__}."
             now = time.monotonic()

@@ -91,9 +91,7 @@ def enabled(name: str) -> bool:
     return bool(_table.attachments) and bool(_table.route(name))
 
 
-def emit(
-    name: str, measurements: Mapping[str, float], metadata: Mapping[str, object]
-) -> None:
+def emit(name: str, measurements: Mapping[str, float], metadata: Mapping[str, object]) -> None:
     """Hand one event to the handlers that want it."""
     if not _table.attachments:
         return

@@ -18,6 +18,22 @@ Json: TypeAlias = dict[str, object]
 BYTES_PER_MS = 48
 
 
+class Signal:
+    """Wakes all who wait for something to change."""
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+
+    def tell(self) -> None:
+        """Something has changed."""
+        self._event.set()
+        self._event = trio.Event()
+
+    async def wait(self) -> None:
+        """Wait for the next change."""
+        await self._event.wait()
+
+
 class Peer:
     """The server's side of one session.
 
@@ -28,12 +44,16 @@ class Peer:
     """
 
     def __init__(
-        self, plan: s.Script, replies: list[s.Reply], write: Callable[[str], Awaitable[None]]
+        self,
+        plan: s.Script,
+        replies: list[s.Reply],
+        write: Callable[[str], Awaitable[None]],
+        changed: Signal,
     ) -> None:
         self.received: list[Json] = []
         self.sent: list[Json] = []
         self.violations: list[str] = []
-        self.changed = trio.Event()
+        self._changed = changed
         self.session: Json = {"type": "realtime", "id": "sess_test", "object": "realtime.session"}
         self._plan = plan
         self._replies = replies
@@ -55,7 +75,7 @@ class Peer:
         self.sent.append(whole)
         with trio.CancelScope(shield=True):  # a response that is stopped leaves no half frame
             await self._write(json.dumps(whole))
-        self._tell()
+        self._changed.tell()
 
     def new_id(self, kind: str) -> str:
         """An id of the server's."""
@@ -69,18 +89,14 @@ class Peer:
     async def wait(self, events: list[Json], kind: str, count: int) -> None:
         """Wait until there are ``count`` events of a type."""
         while self.count(events, kind) < count:
-            await self.changed.wait()
-
-    def _tell(self) -> None:
-        self.changed.set()
-        self.changed = trio.Event()
+            await self._changed.wait()
 
     async def take(self, nursery: trio.Nursery, text: str | bytes) -> None:
         """Handle one client event."""
         event = cast("Json", json.loads(text))
         kind = str(event.get("type"))
         self.received.append(event)
-        self._tell()
+        self._changed.tell()
         refusal = self._plan.refuse.get(kind)
         if refusal is not None and self.count(self.received, kind) == 1:
             await self._error(event, *refusal, violation=False)
@@ -225,7 +241,7 @@ class Peer:
     async def wait_idle(self) -> None:
         """Wait until no response of the conversation is running."""
         while self._book.active is not None:
-            await self.changed.wait()
+            await self._changed.wait()
 
     async def _begin(self, nursery: trio.Nursery, metadata: Json, *, outside: bool) -> None:
         running = Running(self.new_id("resp"), metadata, outside=outside)

@@ -12,7 +12,7 @@ import trio
 from voxloop._errors import MissingExtra
 from voxloop.agents import open_nursery
 from voxloop.testing import script as s
-from voxloop.testing.realtime_peer import Json, Peer
+from voxloop.testing.realtime_peer import Json, Peer, Signal
 
 if TYPE_CHECKING:
     from websockets.trio.server import ServerConnection
@@ -46,7 +46,7 @@ class RealtimeServer:
         self._replies = list(self._plan.replies)
         self._ssl = ssl
         self._stack = AsyncExitStack()
-        self._changed = trio.Event()
+        self._changed = Signal()
         self.peers: list[Peer] = []
         """One for each connection so far."""
         self.headers: list[dict[str, str]] = []
@@ -127,21 +127,17 @@ class RealtimeServer:
             found = [event for event in self.received if event["type"] == kind]
             if len(found) >= count:
                 return found[count - 1]
-            if self.peers:
-                await self.peers[-1].changed.wait()
-            else:
-                await self._changed.wait()
+            await self._changed.wait()
 
     async def _serve(self, socket: ServerConnection) -> None:
         from websockets.exceptions import ConnectionClosed
 
-        peer = Peer(self._plan, self._replies, socket.send)
+        peer = Peer(self._plan, self._replies, socket.send, self._changed)
         self.peers.append(peer)
         if socket.request is not None:
             self.paths.append(socket.request.path)
             self.headers.append({k.lower(): v for k, v in socket.request.headers.raw_items()})
-        self._changed.set()
-        self._changed = trio.Event()
+        self._changed.tell()
         try:
             async with open_nursery() as nursery:
                 await peer.send("session.created", session=peer.session)

@@ -53,9 +53,7 @@ ModelStep: TypeAlias = "ModelEvent | str | Pause | Exception | Callable[[ModelRe
 
 def call(name: str, /, *, call_id: str = "", **arguments: object) -> ToolCall:
     """A tool call with `arguments` as its JSON."""
-    return ToolCall(
-        call_id=call_id or f"call_{name}", name=name, arguments=json.dumps(arguments)
-    )
+    return ToolCall(call_id=call_id or f"call_{name}", name=name, arguments=json.dumps(arguments))
 
 
 class ScriptedLLM:
@@ -276,5 +274,5 @@ class ScriptedProvider:
 
         **Cancellation:** may be called again.
         """
-        await trio.sleep(0)  # noqa: ASYNC115 - the low level of trio belongs to the bridge
+        await trio.sleep(0)
         self.warmed_up += 1

@@ -83,7 +83,7 @@ async def run_tool(
         return outcome(text, "timeout")
     except ToolError as error:
         return outcome(error.message, error=error)
-    except Exception as error:  # noqa: BLE001 - a failing tool must not end the conversation
+    except Exception as error:
         _log.debug("tool %r failed", tool.name, exc_info=error)
         return outcome(f"Tool {tool.name!r} failed: {type(error).__name__}.", error=error)
 

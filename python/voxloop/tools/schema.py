@@ -153,8 +153,7 @@ def _hints(
     namespace: Mapping[str, object],
 ) -> dict[str, Any]:
     hints = {
-        p.name: Any if p.annotation is inspect.Parameter.empty else p.annotation
-        for p in parameters
+        p.name: Any if p.annotation is inspect.Parameter.empty else p.annotation for p in parameters
     }
     # A class stands in for the function: the return annotation need not be readable.
     stand_in = type("Parameters", (), {"__annotations__": hints})

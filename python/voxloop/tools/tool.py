@@ -159,9 +159,7 @@ def tool(
     namespace = sys._getframe(1).f_locals
 
     def decorate(target: Handler) -> Tool:
-        return _make(
-            target, namespace, name, description, timeout, respond, strict, on_cancel
-        )
+        return _make(target, namespace, name, description, timeout, respond, strict, on_cancel)
 
     return decorate if function is None else decorate(function)
 

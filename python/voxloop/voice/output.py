@@ -43,13 +43,9 @@ class Output:
             return
         now, turn_id = time.monotonic(), self._turn.turn_id
         if not self._measured:
-            await self.emit(
-                MetricsEvent(metrics=self._turn.metrics(), turn_id=turn_id, at=now)
-            )
+            await self.emit(MetricsEvent(metrics=self._turn.metrics(), turn_id=turn_id, at=now))
             self._measured = True
-        await self.emit(
-            LifecycleEvent(event="turn_ended", turn_id=turn_id, status=status, at=now)
-        )
+        await self.emit(LifecycleEvent(event="turn_ended", turn_id=turn_id, status=status, at=now))
         self._turn = None
 
     async def fail_turn(self, error: Exception) -> None:

@@ -180,9 +180,9 @@ async def _single_turn(engines: Engines, source: AudioInput, output: Output) -> 
     await output.start_turn(clock)
     speech = await find_speech(source.chunk, engines.config.turn_detection)
     clock.mark("end_of_turn")
-    answered = speech is not None and await Answer(
-        engines, output=output, clock=clock
-    ).to_speech(speech)
+    answered = speech is not None and await Answer(engines, output=output, clock=clock).to_speech(
+        speech
+    )
     await output.end_turn("ok" if answered else "no_speech")
 
 

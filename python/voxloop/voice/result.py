@@ -133,7 +133,7 @@ class Result:
                 try:
                     with self._stop:
                         await stages(output)
-                except Exception as error:  # noqa: BLE001 - raised by the iteration
+                except Exception as error:
                     self._error = error
                 if self._error is not None:
                     status = "failed"

@@ -189,9 +189,7 @@ async def _each(source: object) -> AsyncGenerator[Item, None]:
         end = object()
         try:
             while True:
-                item = await trio.to_thread.run_sync(
-                    next, iterator, end, abandon_on_cancel=True
-                )
+                item = await trio.to_thread.run_sync(next, iterator, end, abandon_on_cancel=True)
                 if item is end:
                     return
                 yield cast("Item", item)

@@ -47,9 +47,8 @@ impl fmt::Debug for Header {
 pub(crate) fn to_map(headers: &[Header]) -> Result<HeaderMap, NetError> {
     let mut map = HeaderMap::with_capacity(headers.len());
     for header in headers {
-        let name = HeaderName::from_bytes(header.name.as_bytes()).map_err(|_| {
-            invalid(format!("{:?} is not a header name", header.name))
-        })?;
+        let name = HeaderName::from_bytes(header.name.as_bytes())
+            .map_err(|_| invalid(format!("{:?} is not a header name", header.name)))?;
         let mut value = HeaderValue::from_bytes(header.value.as_bytes()).map_err(|_| {
             invalid(format!("the value of header {name} has characters no header may have"))
         })?;

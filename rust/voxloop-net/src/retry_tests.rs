@@ -65,9 +65,18 @@ fn hints_in_milliseconds_seconds_and_dates() {
 
 #[test]
 fn hints_that_make_no_sense_are_passed_over() {
-    for text in ["", "0", "-1", "NaN", "-inf", "soon", "1e-30", "Sun, 06 Nov 1994 08:49:37 GMT",
-        "Thu, 01 Jan 1970 00:00:00 GMT", "1;2"]
-    {
+    for text in [
+        "",
+        "0",
+        "-1",
+        "NaN",
+        "-inf",
+        "soon",
+        "1e-30",
+        "Sun, 06 Nov 1994 08:49:37 GMT",
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "1;2",
+    ] {
         assert_eq!(on(429, &[("retry-after", text)]), retry(0.5, false), "{text:?}");
     }
 }

@@ -60,7 +60,9 @@ pub fn configure(worker_threads: usize) -> Result<(), NetError> {
         return Err(invalid("worker_threads is 0; wanted 1 or more"));
     }
     if is_running() {
-        return Err(invalid("the network threads run already; set worker_threads before first use"));
+        return Err(invalid(
+            "the network threads run already; set worker_threads before first use",
+        ));
     }
     WORKER_THREADS.store(worker_threads, Ordering::SeqCst);
     Ok(())
@@ -83,7 +85,7 @@ pub fn live_tasks() -> usize {
 
 /// Ends all connections and the network threads; waits up to `timeout` for both.
 ///
-/// Open WebSockets send Close 1001 first. A later connection starts a new runtime. In a forked
+/// Each open WebSocket sends Close 1001 first. A later connection starts a new runtime. In a forked
 /// child, and where no runtime was started, this does nothing.
 pub fn shutdown(timeout: Duration) {
     let deadline = Instant::now() + timeout;
@@ -113,14 +115,12 @@ pub(crate) fn host() -> Result<&'static Host, NetError> {
     // Left by a fork that did not run the hook, or empty.
     let before = SLOT.load();
     let made = Host::start()?;
-    match SLOT.compare_exchange(before, Slot(Some(made))) {
-        Ok(_) => Ok(made),
-        Err(_) => {
-            // Another thread was first; this one has no tasks yet.
-            made.stop_unused();
-            host()
-        }
+    if SLOT.compare_exchange(before, Slot(Some(made))).is_ok() {
+        return Ok(made);
     }
+    // Another thread was first; this one has no tasks yet.
+    made.stop_unused();
+    host()
 }
 
 impl Host {
@@ -221,4 +221,32 @@ impl Drop for TaskHandle {
 
 fn invalid(message: &str) -> NetError {
     NetError::InvalidConfig { message: message.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slot_needs_no_lock() {
+        assert!(AtomicCell::<Slot>::is_lock_free());
+    }
+
+    #[test]
+    fn a_handle_from_before_a_fork_says_so_and_touches_nothing() {
+        let ours = host().unwrap().spawn(|mut down| async move { down.asked().await });
+        assert_eq!(ours.check("it"), Ok(()));
+        // As a child sees it: another pid than the one that made the task.
+        let theirs = TaskHandle { pid: ours.pid + 1, abort: ours.abort.clone() };
+        assert_eq!(theirs.check("it"), Err(NetError::Forked { what: "it" }));
+        theirs.abort();
+        drop(theirs);
+        std::thread::sleep(Duration::from_millis(20));
+        let alive = |handle: &TaskHandle| handle.abort.as_ref().is_some_and(|a| !a.is_finished());
+        assert!(alive(&ours), "the parent's task was ended from the child");
+        ours.abort();
+        while alive(&ours) {
+            std::thread::yield_now();
+        }
+    }
 }

@@ -4,12 +4,18 @@ use std::io;
 
 use voxloop_queue::{Drained, Inbox};
 
-use crate::error::NetError;
+use crate::error::{ConnectKind, NetError};
 use crate::runtime::TaskHandle;
+use crate::target::Target;
 
-/// The queue error of this crate.
-pub(crate) fn out_of_descriptors(error: &io::Error) -> NetError {
-    NetError::Crash { message: format!("cannot open a wake descriptor: {error}") }
+/// No connection to `target`, for want of a descriptor to wait on.
+pub(crate) fn out_of_descriptors(error: &io::Error, target: &Target) -> NetError {
+    NetError::ConnectFailed {
+        host: target.host.clone(),
+        port: target.port,
+        kind: ConnectKind::Other,
+        message: format!("cannot open a wake descriptor: {error}"),
+    }
 }
 
 /// Takes from `inbox` unless the handle is on the wrong side of a fork.

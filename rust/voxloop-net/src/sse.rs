@@ -1,7 +1,5 @@
 //! An incremental parser of server-sent events (WHATWG HTML, section 9.2.6).
 
-use std::borrow::Cow;
-
 use crate::error::NetError;
 
 const MAX_LINE: usize = 1 << 20;
@@ -131,7 +129,7 @@ impl SseParser {
         Ok(None)
     }
 
-    fn take_field(&mut self, field: &[u8], value: &Cow<'_, str>) -> Result<(), NetError> {
+    fn take_field(&mut self, field: &[u8], value: &str) -> Result<(), NetError> {
         match field {
             b"data" => {
                 if self.data.len() + value.len() > self.max_event {
@@ -143,8 +141,8 @@ impl SseParser {
                 self.data.push_str(value);
                 self.has_data = true;
             }
-            b"event" => value.as_ref().clone_into(&mut self.event),
-            b"id" if !value.contains('\0') => value.as_ref().clone_into(&mut self.id),
+            b"event" => value.clone_into(&mut self.event),
+            b"id" if !value.contains('\0') => value.clone_into(&mut self.id),
             b"retry" if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) => {
                 self.retry_ms = value.parse().ok().or(self.retry_ms);
             }

@@ -51,10 +51,9 @@ impl Target {
         }
         match headers.iter().find(|header| header.sensitive) {
             None => Ok(()),
-            Some(header) => Err(NetError::InsecureKey {
-                host: self.host.clone(),
-                header: header.name.clone(),
-            }),
+            Some(header) => {
+                Err(NetError::InsecureKey { host: self.host.clone(), header: header.name.clone() })
+            }
         }
     }
 

@@ -21,7 +21,10 @@ pub(crate) enum Roots {
     /// Nothing is trusted: for connections without TLS, which need no store to be there.
     Nothing,
     Platform,
-    File { path: PathBuf, changed: Option<SystemTime> },
+    File {
+        path: PathBuf,
+        changed: Option<SystemTime>,
+    },
 }
 
 impl Roots {
@@ -51,9 +54,10 @@ impl Roots {
             Self::Nothing => {
                 builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth()
             }
-            Self::Platform => {
-                builder.with_platform_verifier().map_err(|error| failed(&error))?.with_no_client_auth()
-            }
+            Self::Platform => builder
+                .with_platform_verifier()
+                .map_err(|error| failed(&error))?
+                .with_no_client_auth(),
             Self::File { path, .. } => {
                 builder.with_root_certificates(read_roots(path)?).with_no_client_auth()
             }

@@ -1,4 +1,5 @@
 //! How a WebSocket begins badly and how it ends: closes, losses, deadlines, TLS, secrets.
+#![allow(clippy::unwrap_used)] // a peer in a thread fails its test by panicking
 
 mod support;
 
@@ -10,9 +11,7 @@ use support::{LONG, all, authority, error, eventually, open, opened, readable, s
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use voxloop_net::{
-    ConnectKind, Drained, Header, NetError, Phase, TrySend, WsClient, WsConfig,
-};
+use voxloop_net::{ConnectKind, Drained, Header, NetError, Phase, TrySend, WsClient, WsConfig};
 
 fn close_frame(code: u16, reason: &str) -> Message {
     Message::Close(Some(CloseFrame { code: code.into(), reason: reason.into() }))
@@ -199,7 +198,11 @@ fn a_refused_upgrade_comes_with_status_headers_and_the_head_of_the_body() {
         (format!("Content-Length: {}\r\n\r\n", long.len()), long.clone(), 429),
         ("Connection: close\r\n\r\n".to_owned(), "gone".to_owned(), 503),
         ("Transfer-Encoding: chunked\r\n\r\n".to_owned(), chunked.to_owned(), 500),
-        ("Location: wss://elsewhere.example/\r\nContent-Length: 0\r\n\r\n".into(), "".into(), 302),
+        (
+            "Location: wss://elsewhere.example/\r\nContent-Length: 0\r\n\r\n".into(),
+            String::new(),
+            302,
+        ),
         ("Content-Length: 2\r\n\r\n".to_owned(), "ok".to_owned(), 200),
     ];
     for (fields, body, status) in cases {
@@ -435,7 +438,10 @@ fn the_write_that_fails_does_not_hide_the_reason_of_the_close() {
         std::thread::sleep(Duration::from_millis(1));
     }
     let end = error(&client);
-    assert!(matches!(&end, NetError::Closed { code: Some(4008), reason, .. } if reason == "rate limited"), "{end:?}");
+    assert!(
+        matches!(&end, NetError::Closed { code: Some(4008), reason, .. } if reason == "rate limited"),
+        "{end:?}"
+    );
     assert!(matches!(client.drain(), Err(NetError::Closed { .. })));
     assert!(!matches!(client.drain(), Ok(Drained::End)));
     peer.join();

@@ -22,7 +22,7 @@ fn raised<T>(py: Python<'_>, result: core::Result<T>) -> PyResult<T> {
     result.map_err(|failure| error::audio(py, &failure))
 }
 
-fn wrong_format(py: Python<'_>, came: &core::Format, rate: u32, channels: u16) -> PyErr {
+fn wrong_format(py: Python<'_>, came: core::Format, rate: u32, channels: u16) -> PyErr {
     let text = format!(
         "this stream takes {channels} channel(s) at {rate} Hz, the chunk has {} at {} Hz",
         came.channels(),
@@ -51,7 +51,7 @@ pub(crate) fn wav_encode<'py>(
     chunk: &Bound<'py, AudioChunk>,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let chunk = chunk.get();
-    let encoded = py.detach(|| wav::wrap(chunk.format_ref(), chunk.data()));
+    let encoded = py.detach(|| wav::wrap(&chunk.layout(), chunk.data()));
     Ok(PyBytes::new(py, &raised(py, encoded)?))
 }
 
@@ -97,22 +97,19 @@ pub(crate) fn resample(
     quality: &str,
 ) -> PyResult<AudioChunk> {
     let chunk = chunk.get();
-    let format = *chunk.format_ref();
+    let format = chunk.layout();
     let quality = raised(py, quality.parse())?;
     let resampled = py.detach(|| -> core::Result<_> {
         let (rate, channels) = (format.sample_rate(), format.channels());
         let target = core::Format::new(sample_rate, channels, format.encoding())?;
-        let bytes = match format.encoding() {
-            core::Encoding::Float32 => {
-                let out: Vec<f32> =
-                    core::resample(&chunk.to_f32()?, rate, sample_rate, channels, quality)?;
-                core::pcm::to_le_bytes(&out)
-            }
-            _ => {
-                let out: Vec<i16> =
-                    core::resample(&chunk.to_i16()?, rate, sample_rate, channels, quality)?;
-                core::pcm::to_le_bytes(&out)
-            }
+        let bytes = if format.encoding() == core::Encoding::Float32 {
+            let out: Vec<f32> =
+                core::resample(&chunk.to_f32()?, rate, sample_rate, channels, quality)?;
+            core::pcm::to_le_bytes(&out)
+        } else {
+            let out: Vec<i16> =
+                core::resample(&chunk.to_i16()?, rate, sample_rate, channels, quality)?;
+            core::pcm::to_le_bytes(&out)
         };
         Ok(AudioChunk::from_bytes(bytes.into(), target))
     });
@@ -123,7 +120,7 @@ pub(crate) fn resample(
 #[pyfunction]
 pub(crate) fn to_mono(py: Python<'_>, chunk: Bound<'_, AudioChunk>) -> PyResult<Py<AudioChunk>> {
     let this = chunk.get();
-    let format = this.format_ref();
+    let format = this.layout();
     if format.channels() == 1 && format.encoding() == core::Encoding::Pcm16 {
         return Ok(chunk.unbind());
     }
@@ -159,7 +156,7 @@ impl Resampler {
     fn run(&self, chunk: Option<&AudioChunk>) -> core::Result<AudioChunk> {
         let mut state = lock(&self.inner);
         if let Some(chunk) = chunk {
-            state.1 = chunk.format_ref().encoding();
+            state.1 = chunk.layout().encoding();
         }
         let encoding = state.1;
         let bytes = if encoding == core::Encoding::Float32 {
@@ -199,7 +196,7 @@ impl Resampler {
 
     fn process(&self, py: Python<'_>, chunk: &Bound<'_, AudioChunk>) -> PyResult<AudioChunk> {
         let chunk = chunk.get();
-        let format = chunk.format_ref();
+        let format = chunk.layout();
         if format.sample_rate() != self.rate_in || format.channels() != self.channels {
             return Err(wrong_format(py, format, self.rate_in, self.channels));
         }
@@ -246,9 +243,9 @@ impl Framer {
 
     fn process(&self, py: Python<'_>, chunk: &Bound<'_, AudioChunk>) -> PyResult<Vec<AudioChunk>> {
         let chunk = chunk.get();
-        if *chunk.format_ref() != self.format {
+        if chunk.layout() != self.format {
             let (rate, channels) = (self.format.sample_rate(), self.format.channels());
-            return Err(wrong_format(py, chunk.format_ref(), rate, channels));
+            return Err(wrong_format(py, chunk.layout(), rate, channels));
         }
         let mut frames = Vec::new();
         let done = lock(&self.inner).process(chunk.data(), |frame| {
@@ -333,7 +330,7 @@ impl Vad {
 
     fn process(&self, py: Python<'_>, chunk: &Bound<'_, AudioChunk>) -> PyResult<Vec<VadEvent>> {
         let chunk = chunk.get();
-        let format = chunk.format_ref();
+        let format = chunk.layout();
         if format.sample_rate() != self.sample_rate || format.channels() != 1 {
             return Err(wrong_format(py, format, self.sample_rate, 1));
         }

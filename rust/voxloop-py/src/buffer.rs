@@ -92,8 +92,8 @@ impl AudioChunk {
         &self.data
     }
 
-    pub(crate) fn format_ref(&self) -> &core::Format {
-        &self.format
+    pub(crate) fn layout(&self) -> core::Format {
+        self.format
     }
 
     /// The samples as 16-bit integers, interleaved.
@@ -124,11 +124,7 @@ impl AudioChunk {
     }
 
     /// `numpy.frombuffer` over `owner`, shaped `(frames,)` or `(frames, channels)`.
-    fn array<'py>(
-        &self,
-        owner: &Bound<'py, PyAny>,
-        dtype: &str,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    fn array<'py>(&self, owner: &Bound<'py, PyAny>, dtype: &str) -> PyResult<Bound<'py, PyAny>> {
         let py = owner.py();
         let numpy = py.import("numpy").map_err(|_| error::numpy_is_missing(py))?;
         let flat = numpy.call_method1("frombuffer", (owner, dtype))?;
@@ -246,7 +242,7 @@ impl AudioChunk {
         )
     }
 
-    #[allow(unsafe_code)]
+    #[allow(unsafe_code, clippy::needless_pass_by_value)] // the signature is pyo3's
     unsafe fn __getbuffer__(
         slf: Bound<'_, Self>,
         view: *mut ffi::Py_buffer,

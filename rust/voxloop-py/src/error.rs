@@ -74,9 +74,9 @@ pub(crate) fn net(py: Python<'_>, failure: &NetError) -> PyErr {
                 fields.set_item("retryable", retryable)
             })
         }
-        NetError::Timeout { phase, .. } => raise(py, "NetworkTimeout", &message, |fields| {
-            fields.set_item("phase", phase.as_str())
-        }),
+        NetError::Timeout { phase, .. } => {
+            raise(py, "NetworkTimeout", &message, |fields| fields.set_item("phase", phase.as_str()))
+        }
         NetError::Closed { code, reason, clean } => {
             raise(py, "ConnectionClosed", &message, |fields| {
                 fields.set_item("close_code", code)?;

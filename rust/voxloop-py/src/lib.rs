@@ -3,6 +3,9 @@
 //! It holds no logic of its own. Values are copied at the boundary, errors become the exceptions
 //! of `voxloop._errors`, and tokio threads never touch Python.
 
+// Methods of Python classes take `&self`, however small the class is.
+#![allow(clippy::trivially_copy_pass_by_ref)]
+
 mod audio;
 mod buffer;
 mod error;

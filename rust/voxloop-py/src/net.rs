@@ -68,7 +68,7 @@ pub(crate) struct WebSocket {
 }
 
 impl WebSocket {
-    fn item<'py>(py: Python<'py>, item: core::WsItem) -> PyResult<Bound<'py, PyAny>> {
+    fn item(py: Python<'_>, item: core::WsItem) -> PyResult<Bound<'_, PyAny>> {
         match item {
             core::WsItem::Open { headers, subprotocol, handshake_us, .. } => {
                 let seconds = Duration::from_micros(handshake_us).as_secs_f64();
@@ -259,8 +259,6 @@ impl HttpCall {
                         core::HttpItem::Chunk { data, .. } => {
                             list.append(PyBytes::new(py, &data))?;
                         }
-                        // Events are parsed on this side of the boundary, from the bytes.
-                        core::HttpItem::Event { .. } => {}
                     }
                 }
             }

@@ -22,5 +22,6 @@ pub use signal::Signal;
 /// Bytes counted for each queued item on top of its payload, so that empty items are bounded too.
 pub const ITEM_OVERHEAD: usize = 64;
 
-#[cfg(all(test, loom))]
+#[cfg(loom)]
+#[cfg(test)]
 mod loom_tests;

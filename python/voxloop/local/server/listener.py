@@ -110,7 +110,7 @@ async def _running(
         nursery.start_soon(_accept, listener, connections, nursery, accepting)
         try:
             yield
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - raised below, unwrapped
+        except (Exception, KeyboardInterrupt) as error:
             failure = error
         finally:
             accepting.cancel()
@@ -157,7 +157,7 @@ class _Connections:
             _log.warning("a connection failed", exc_info=ours)
             if rest is not None:
                 raise rest from None
-        except Exception:  # noqa: BLE001 - a fault in one connection must not reach the others
+        except Exception:
             _log.warning("a connection failed", exc_info=True)
         finally:
             self._open.discard(connection)

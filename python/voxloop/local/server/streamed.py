@@ -65,7 +65,7 @@ class Streamed(Response):
             nursery.start_soon(_cancel_on_disconnect, receive, nursery.cancel_scope)
             try:
                 await self._produce(writer)
-            except Exception as error:  # noqa: BLE001 - raised again outside, where no group wraps it
+            except Exception as error:
                 failure = error
             nursery.cancel_scope.cancel()
         if failure is not None:

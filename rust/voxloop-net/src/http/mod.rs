@@ -19,7 +19,6 @@ use crate::error::NetError;
 use crate::header::Header;
 use crate::runtime::{self, TaskHandle};
 use crate::shared;
-use crate::sse::SseEvent;
 
 const WHAT: &str = "this HTTP request";
 
@@ -42,13 +41,6 @@ pub enum HttpItem {
         /// When it came, by [`crate::monotonic_ns`].
         at_ns: u64,
     },
-    /// A server-sent event, if those were asked for and the response is of that type.
-    Event {
-        /// The event.
-        event: SseEvent,
-        /// When its last byte came, by [`crate::monotonic_ns`].
-        at_ns: u64,
-    },
 }
 
 impl HttpItem {
@@ -58,7 +50,6 @@ impl HttpItem {
                 headers.iter().map(|header| header.name.len() + header.value.len()).sum()
             }
             Self::Chunk { data, .. } => data.len(),
-            Self::Event { event, .. } => event.data.len() + event.event.len() + event.id.len(),
         }
     }
 }
@@ -92,7 +83,8 @@ impl HttpCall {
         let plan = request.check()?;
         let host = runtime::host()?;
         let inbox = Inbox::new(request.inbox_bytes);
-        let inbox = Arc::new(inbox.map_err(|error| shared::out_of_descriptors(&error))?);
+        let inbox =
+            Arc::new(inbox.map_err(|error| shared::out_of_descriptors(&error, &plan.target))?);
         let guard = EndGuard(Arc::clone(&inbox));
         let task = host.spawn(|mut going_down| async move {
             let work = caught(stream::run(host, &guard.0, request, plan));

@@ -35,8 +35,6 @@ pub struct HttpRequest {
     pub inbox_bytes: usize,
     /// The largest body; `None` for any, which never takes more memory than the inbox.
     pub max_body_bytes: Option<u64>,
-    /// Gives a successful `text/event-stream` body as events.
-    pub sse: bool,
     /// A PEM file of the only roots to trust, instead of `SSL_CERT_FILE` or the platform's.
     pub ca_file: Option<PathBuf>,
     /// Lets sensitive headers go unencrypted to another machine.
@@ -82,7 +80,6 @@ impl HttpRequest {
             total_timeout: Some(Duration::from_secs(60)),
             inbox_bytes: 256 << 10,
             max_body_bytes: None,
-            sse: false,
             ca_file: None,
             allow_insecure_key: false,
         }
@@ -116,9 +113,9 @@ impl HttpBody {
                 body = body.file_name(filename.clone());
             }
             if let Some(content_type) = &part.content_type {
-                body = body.mime_str(content_type).map_err(|_| {
-                    invalid(format!("{content_type:?} is not a media type"))
-                })?;
+                body = body
+                    .mime_str(content_type)
+                    .map_err(|_| invalid(format!("{content_type:?} is not a media type")))?;
             }
             form = form.part(part.name.clone(), body);
         }

@@ -3,8 +3,6 @@
 use std::future::Future;
 use std::time::Duration;
 
-use ::http::header::CONTENT_TYPE;
-use bytes::Bytes;
 use reqwest::Response;
 use tokio::time::timeout;
 
@@ -16,7 +14,6 @@ use crate::clock::monotonic_ns;
 use crate::error::{NetError, Phase};
 use crate::header;
 use crate::runtime::Host;
-use crate::sse::SseParser;
 
 /// Runs the whole exchange under its total deadline.
 pub(crate) async fn run(
@@ -43,11 +40,10 @@ async fn exchange(
         headers: header::from_map(response.headers(), &plan.secrets),
         first_byte_us: (monotonic_ns() - begun) / 1_000,
     };
-    let events = request.sse && response.status().is_success() && is_event_stream(&response);
     if !push(inbox, head).await {
         return Ok(());
     }
-    pass_on(inbox, request, plan, response, events.then(SseParser::new)).await
+    pass_on(inbox, request, plan, response).await
 }
 
 async fn send(
@@ -75,7 +71,6 @@ async fn pass_on(
     request: &HttpRequest,
     plan: &Plan,
     mut response: Response,
-    mut parser: Option<SseParser>,
 ) -> Result<(), NetError> {
     let mut total: u64 = 0;
     loop {
@@ -89,22 +84,10 @@ async fn pass_on(
         let at_ns = monotonic_ns();
         total += data.len() as u64;
         check_total(total, request.max_body_bytes)?;
-        for item in items_of(data, at_ns, parser.as_mut())? {
-            if !push(inbox, item).await {
-                return Ok(());
-            }
+        if !push(inbox, HttpItem::Chunk { data, at_ns }).await {
+            return Ok(());
         }
     }
-}
-
-fn items_of(
-    data: Bytes,
-    at_ns: u64,
-    parser: Option<&mut SseParser>,
-) -> Result<Vec<HttpItem>, NetError> {
-    let Some(parser) = parser else { return Ok(vec![HttpItem::Chunk { data, at_ns }]) };
-    let events = parser.feed(&data)?;
-    Ok(events.into_iter().map(|event| HttpItem::Event { event, at_ns }).collect())
 }
 
 fn check_total(total: u64, limit: Option<u64>) -> Result<(), NetError> {
@@ -121,12 +104,6 @@ fn check_total(total: u64, limit: Option<u64>) -> Result<(), NetError> {
 async fn push(inbox: &Responses, item: HttpItem) -> bool {
     let bytes = item.payload_bytes();
     inbox.push(item, bytes).await.is_ok()
-}
-
-fn is_event_stream(response: &Response) -> bool {
-    let value = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media_type = value.and_then(|value| value.split(';').next()).unwrap_or_default();
-    media_type.trim().eq_ignore_ascii_case("text/event-stream")
 }
 
 async fn within<T>(

@@ -91,7 +91,9 @@ impl WsConfig {
             }
         }
         if self.ping_interval.is_some_and(|interval| interval.is_zero()) {
-            return Err(invalid("ping_interval is 0; wanted more, or none for no pings".to_owned()));
+            return Err(invalid(
+                "ping_interval is 0; wanted more, or none for no pings".to_owned(),
+            ));
         }
         Ok(Plan { target, headers, secrets: Secrets::of(&self.headers) })
     }

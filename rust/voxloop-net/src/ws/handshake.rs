@@ -137,9 +137,11 @@ fn check_consent(
 ) -> Result<Option<String>, NetError> {
     let text = |name: &str| fields.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let has_word = |name: HeaderName, word: &str| {
-        fields.get_all(name).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-            value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word))
-        })
+        fields
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .any(|value| value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word)))
     };
     if !has_word(UPGRADE, "websocket") || !has_word(CONNECTION, "upgrade") {
         return Err(broken("status 101 without an upgrade to websocket".to_owned()));

@@ -58,7 +58,8 @@ impl Keepalive {
     /// Reader: a pong came. Only the answer to the last ping counts.
     pub(crate) fn pong(&self, payload: &[u8], counters: &Counters) {
         let number = self.asked.load(Ordering::Relaxed);
-        if payload == number.to_be_bytes() && self.answered.swap(number, Ordering::Relaxed) != number
+        if payload == number.to_be_bytes()
+            && self.answered.swap(number, Ordering::Relaxed) != number
         {
             let rtt = monotonic_ns().saturating_sub(self.written_ns.load(Ordering::Relaxed));
             counters.ponged(rtt);
@@ -85,10 +86,10 @@ impl Keepalive {
             sleep_until(Instant::now() + interval).await;
             let number = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
             self.ask.notify_one();
-            if let Some(timeout) = self.timeout {
-                if !self.is_answered(number, timeout, counters).await {
-                    return NetError::Timeout { phase: Phase::Ping, after: timeout };
-                }
+            if let Some(timeout) = self.timeout
+                && !self.is_answered(number, timeout, counters).await
+            {
+                return NetError::Timeout { phase: Phase::Ping, after: timeout };
             }
         }
     }

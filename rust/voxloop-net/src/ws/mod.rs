@@ -20,8 +20,8 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use voxloop_queue::{Drained, Inbox, Outbox, Unsent};
 
 pub use self::config::WsConfig;
-pub use self::stats::WsStats;
 use self::stats::Counters;
+pub use self::stats::WsStats;
 use self::writer::Outgoing;
 use crate::WakeSignal;
 use crate::crash::caught;
@@ -29,6 +29,7 @@ use crate::error::NetError;
 use crate::header::Header;
 use crate::runtime::{self, TaskHandle};
 use crate::shared;
+use crate::target::Target;
 
 const WHAT: &str = "this WebSocket";
 
@@ -81,12 +82,12 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    fn new(config: &WsConfig) -> Result<Self, NetError> {
+    fn new(config: &WsConfig, target: &Target) -> Result<Self, NetError> {
         let inbox = Inbox::new(config.inbox_bytes);
         let outbox = Outbox::new(config.outbox_bytes);
         Ok(Self {
-            inbox: inbox.map_err(|error| shared::out_of_descriptors(&error))?,
-            outbox: outbox.map_err(|error| shared::out_of_descriptors(&error))?,
+            inbox: inbox.map_err(|error| shared::out_of_descriptors(&error, target))?,
+            outbox: outbox.map_err(|error| shared::out_of_descriptors(&error, target))?,
             counters: Counters::default(),
             close_asked: Notify::new(),
         })
@@ -146,7 +147,7 @@ impl WsClient {
     pub fn open(config: WsConfig) -> Result<Self, NetError> {
         let plan = config.check()?;
         let host = runtime::host()?;
-        let link = Arc::new(Link::new(&config)?);
+        let link = Arc::new(Link::new(&config, &plan.target)?);
         let max_message_bytes = config.max_message_bytes;
         let guard = EndGuard(Arc::clone(&link));
         let task = host.spawn(|going_down| async move {

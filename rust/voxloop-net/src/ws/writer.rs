@@ -32,15 +32,12 @@ impl Outgoing {
     /// A Close frame that an endpoint may send (RFC 6455, section 7.4).
     pub(crate) fn close(code: u16, reason: &str) -> Result<Self, NetError> {
         if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
-            let message =
-                format!("close code {code}; wanted 1000-1003, 1007-1014 or 3000-4999");
+            let message = format!("close code {code}; wanted 1000-1003, 1007-1014 or 3000-4999");
             return Err(NetError::InvalidConfig { message });
         }
         if reason.len() > MAX_REASON {
-            let message = format!(
-                "a close reason of {} bytes; wanted {MAX_REASON} or fewer",
-                reason.len()
-            );
+            let message =
+                format!("a close reason of {} bytes; wanted {MAX_REASON} or fewer", reason.len());
             return Err(NetError::InvalidConfig { message });
         }
         Ok(Self::Close { code, reason: reason.into() })

@@ -8,8 +8,8 @@ from typing import Final, Literal, TypedDict
 import msgspec
 
 from voxloop.local.server.realtime.conversation import Conversation
-from voxloop.local.server.realtime.core import new_id
 from voxloop.local.server.realtime.effects import ResponsePlan
+from voxloop.local.server.realtime.naming import new_id
 from voxloop.providers import ToolCall
 from voxloop.wire import realtime as rt
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
@@ -27,6 +26,7 @@ from voxloop.local.server.realtime.effects import (
     Speculate,
     Transcribe,
 )
+from voxloop.local.server.realtime.naming import new_id
 from voxloop.local.server.realtime.settings import SessionSettings, merge, response_settings
 from voxloop.local.server.realtime.turns import (
     Paused,
@@ -41,7 +41,7 @@ from voxloop.local.server.refusal import Refusal
 from voxloop.providers import JsonObject
 from voxloop.wire import realtime as rt
 
-__all__ = ["SessionCore", "error_event", "new_id"]
+__all__ = ["SessionCore"]
 
 SAMPLE_RATE: Final = 24_000
 BYTES_PER_MS: Final = 48
@@ -299,21 +299,3 @@ class SessionCore:
             announce=self.settings.transcribes,
             seconds=len(pcm) / 2 / SAMPLE_RATE,
         )
-
-
-def new_id(prefix: str) -> str:
-    """A fresh id such as ``item_5f0c...``."""
-    return f"{prefix}_{secrets.token_hex(12)}"
-
-
-def error_event(refusal: Refusal, event_id: str | None) -> rt.ErrorEvent:
-    """The ``error`` event of a refusal, naming the client event at fault."""
-    return rt.ErrorEvent(
-        error=rt.ErrorDetail(
-            type=refusal.type,
-            message=refusal.message,
-            code=refusal.code,
-            param=refusal.param,
-            event_id=event_id,
-        )
-    )

@@ -68,7 +68,7 @@ class Recogniser:
         try:
             with guess.scope:
                 guess.result = await self._recognise(segment, checked=True)
-        except Exception:  # noqa: BLE001, S110 - the turn transcribes again and reports it
+        except Exception:  # noqa: S110 - the turn transcribes again and reports it
             pass
         finally:
             guess.ended.set()

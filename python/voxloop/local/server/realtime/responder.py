@@ -88,7 +88,7 @@ class Responder:
             self._final = await self._stream()
         except VoxloopError as error:
             self._final = self._failed(error.code, str(error))
-        except Exception:  # noqa: BLE001 - the response fails, the session goes on
+        except Exception:
             _log.exception("a response failed")
             self._final = self._failed(
                 "internal_error", "the local server failed; its log says why"

@@ -8,13 +8,12 @@ from typing import Final, TypeAlias, cast
 
 import msgspec
 import trio
-import trio.lowlevel
 from starlette.websockets import WebSocket, WebSocketState
 
 from voxloop._bridge import checkpoint
 from voxloop._errors import ProtocolError, VoxloopError
 from voxloop.local.server.realtime import settings as session_settings
-from voxloop.local.server.realtime.core import SessionCore, error_event, new_id
+from voxloop.local.server.realtime.core import SessionCore
 from voxloop.local.server.realtime.effects import (
     Cancel,
     Discard,
@@ -26,6 +25,7 @@ from voxloop.local.server.realtime.effects import (
     Speculate,
     Transcribe,
 )
+from voxloop.local.server.realtime.naming import error_event, new_id
 from voxloop.local.server.realtime.recogniser import Recogniser
 from voxloop.local.server.realtime.responder import Responder
 from voxloop.local.server.refusal import Refusal

@@ -1,0 +1,67 @@
+"""The transport without a socket, under a real session."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+
+from voxloop import realtime, testing
+from voxloop._errors import ConfigError, ConnectionClosed
+from voxloop.agents import Agent
+
+CREATED = {"type": "session.created", "session": {"type": "realtime", "id": "sess_m"}}
+
+
+async def test_events_go_both_ways_in_order() -> None:
+    transport = testing.MemoryTransport()
+    transport.deliver(CREATED)
+    provider = transport.provider()
+    config = realtime.ModelConfig(model="m")
+    async with realtime.open_session(
+        Agent("A", "Talk."), provider=provider, model_config=config
+    ) as session:
+        first = await transport.wait_sent("session.update")
+        assert first["session"]["instructions"] == "Talk."  # type: ignore[index]
+        await session.send_message("Hi")
+        await transport.wait_sent("response.create")
+        transport.deliver(
+            {"type": "response.created", "response": {"id": "r1"}},
+            {
+                "type": "response.output_text.done",
+                "item_id": "i",
+                "response_id": "r1",
+                "output_index": 0,
+                "content_index": 0,
+                "text": "Hello.",
+            },
+            {"type": "response.done", "response": {"id": "r1", "status": "completed"}},
+        )
+        transport.end()
+        texts = [e.text async for e in session if isinstance(e, realtime.TranscriptEvent)]
+        assert texts == ["Hello."]
+        assert session.session_id == "sess_m"
+    assert transport.closed
+    assert [target.model for target in provider.targets] == ["m"]
+    assert [e["type"] for e in transport.sent] == [
+        "session.update",
+        "conversation.item.create",
+        "response.create",
+    ]
+
+
+async def test_an_error_of_the_connection_comes_last() -> None:
+    transport = testing.MemoryTransport()
+    transport.deliver(CREATED)
+    transport.end(ConnectionClosed("lost", close_code=1006))
+    async with realtime.open_session(Agent("A"), provider=transport.provider()) as session:
+        with pytest.raises(ConnectionClosed), trio.fail_after(5):
+            async for _event in session:
+                pass
+        assert session.session_id == "sess_m"
+
+
+def test_it_offers_nothing_else() -> None:
+    provider = testing.MemoryTransport().provider()
+    for part in (provider.speech_to_text, provider.text_to_speech, provider.language_model):
+        with pytest.raises(ConfigError):
+            part()

@@ -1,0 +1,145 @@
+"""Broadcast: every subscriber gets everything, and none holds up another."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+import trio.testing
+
+from voxloop import realtime, testing
+from voxloop._errors import ConcurrencyError, VoxloopError
+from voxloop.agents import Agent
+from voxloop.realtime.subscribers import Hub, Subscription
+from voxloop.testing import script as s
+
+
+def sized(event: object) -> int:
+    return len(event) if isinstance(event, bytes) else 0
+
+
+async def take(subscription: Subscription[object], count: int) -> list[object]:
+    return [await subscription.__anext__() for _ in range(count)]
+
+
+async def test_every_subscriber_gets_everything_from_its_beginning_on() -> None:
+    hub: Hub[object] = Hub(sized)
+    first = hub.add()
+    hub.publish(1)
+    second = hub.add()
+    hub.publish(2)
+    hub.finish(None)
+    assert [e async for e in first] == [1, 2]
+    assert [e async for e in second] == [2]
+
+
+async def test_an_error_is_raised_after_the_last_event() -> None:
+    hub: Hub[object] = Hub(sized)
+    subscription = hub.add()
+    hub.publish(1)
+    hub.finish(VoxloopError("over"))
+    late = hub.add()
+    assert await take(subscription, 1) == [1]
+    for ended in (subscription, late):
+        with pytest.raises(VoxloopError, match="over"):
+            await ended.__anext__()
+
+
+async def test_of_too_much_sound_the_oldest_is_dropped_and_counted() -> None:
+    subscription: Subscription[object] = Subscription(sized, max_bytes=10)
+    for event in (b"aaaa", 1, b"bbbb", b"cccc", 2, b"dddd"):
+        subscription.push(event)
+    assert subscription.dropped == 2
+    assert await take(subscription, 4) == [1, b"cccc", 2, b"dddd"]
+
+
+async def test_who_lets_too_many_events_pile_up_is_cut_off_after_what_is_there() -> None:
+    hub: Hub[object] = Hub(sized)
+    slow, fast = hub.add(), hub.add()
+    slow._limits = (3, 10)
+    for number in range(6):
+        hub.publish(number)
+        assert await fast.__anext__() == number
+    assert await take(slow, 4) == [0, 1, 2, 3]
+    with pytest.raises(VoxloopError) as caught:
+        await slow.__anext__()
+    assert caught.value.code == "subscriber_too_slow"
+    hub.publish(6)
+    assert await fast.__anext__() == 6
+
+
+async def test_two_tasks_may_not_share_one_subscription() -> None:
+    subscription: Subscription[object] = Subscription(sized)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(subscription.__anext__)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(ConcurrencyError):
+            await subscription.__anext__()
+        subscription.push(1)
+
+
+async def test_a_cancel_loses_nothing() -> None:
+    subscription: Subscription[object] = Subscription(sized)
+    got: list[object] = []
+
+    async def produce() -> None:
+        for number in range(2000):
+            subscription.push(number)
+            if number % 7 == 0:
+                await trio.sleep(0)
+        subscription.finish(None)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(produce)
+        attempt = 0
+        while True:
+            attempt += 1
+            with trio.CancelScope() as scope:
+                if attempt % 3 == 0:
+                    scope.cancel()
+                try:
+                    got.append(await subscription.__anext__())
+                except StopAsyncIteration:
+                    break
+    assert got == list(range(2000))
+
+
+async def test_iterating_is_a_checkpoint() -> None:
+    subscription: Subscription[object] = Subscription(sized)
+    subscription.push(1)
+    with trio.testing.assert_checkpoints():
+        await subscription.__anext__()
+
+
+async def test_closing_twice_does_nothing() -> None:
+    hub: Hub[object] = Hub(sized)
+    subscription = hub.add()
+    hub.remove(subscription)
+    hub.remove(subscription)
+    hub.publish(1)
+    assert [e async for e in subscription] == []
+    assert not hub.wanted
+
+
+async def test_a_subscriber_of_a_session_sees_what_the_session_sees() -> None:
+    async with testing.RealtimeServer(s.conversation(s.Say("Hello you"))) as server:
+        async with (
+            realtime.open_session(Agent("A"), provider=server.provider()) as session,
+            session.subscribe() as events,
+            session.wire_events() as wire,
+        ):
+            await session.send_message("Hi")
+            mine: list[realtime.Event] = []
+            with trio.fail_after(5):
+                async for event in events:
+                    mine.append(event)
+                    if isinstance(event, realtime.AgentEndEvent):
+                        break
+                own: list[realtime.Event] = []
+                async for event in session:
+                    own.append(event)
+                    if isinstance(event, realtime.AgentEndEvent):
+                        break
+            frames = [await wire.__anext__() for _ in range(3)]
+    assert own[-len(mine) :] == mine
+    assert {frame.direction for frame in frames} >= {"out"}
+    assert '"conversation.item.create"' in str(frames[0].data)
