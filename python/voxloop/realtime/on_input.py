@@ -29,6 +29,8 @@ def speech_stopped(step: Step, event: rt.InputAudioBufferSpeechStopped) -> None:
         input=replace(step.state.input, stopped_item=event.item_id),
     )
     responses.begin_turn(step, "speech_stopped")
+    if step.state.link.answers:  # from here on a request of ours could meet the server's own
+        step.update(sequencer=sequencer.expect(step.state.sequencer, step.at))
     _speech(step, "stopped", event.audio_end_ms, event.item_id)
 
 

@@ -198,7 +198,7 @@ class Runner:
     async def _write(self) -> None:
         try:
             await self.outbox.run(self._transport.send)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:
             # What has arrived is still read; the reader then finds the end by itself.
             self.outbox.close()
             await trio.sleep(DRAIN_SECONDS)

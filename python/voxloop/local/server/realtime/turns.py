@@ -20,9 +20,10 @@ from voxloop.local.server.refusal import Refusal
 __all__ = ["Paused", "Resumed", "Segment", "Started", "Stopped", "TurnDetector", "TurnEvent"]
 
 PAUSE_MS: Final = 160
-MIN_SPEECH_MS: Final = 96
+MIN_SPEECH_MS: Final = 128
 _BLOCK_MS: Final = 20
-_SEGMENT_PADDING_MS: Final = 150
+_SEGMENT_BEFORE_MS: Final = 300
+_SEGMENT_AFTER_MS: Final = 150
 _LOOK_BACK_MS: Final = 400
 _SHORTEST_COMMIT_MS: Final = 100
 _LONGEST_TURN_MS: Final = 10 * 60_000
@@ -223,13 +224,13 @@ class TurnDetector:
         return turn
 
     def _segment(self, start: int, stop: int) -> Segment:
-        pad = self._frames(_SEGMENT_PADDING_MS)
-        first = max(start - pad, self._base)
-        last = min(stop + pad, self._position)
+        before, after = self._frames(_SEGMENT_BEFORE_MS), self._frames(_SEGMENT_AFTER_MS)
+        first = max(start - before, self._base)
+        last = min(stop + after, self._position)
         return Segment(first, last, self._slice(first, last))
 
     def _trim(self, settings: TurnSettings, now: int) -> None:
-        keep = self._frames(max(settings.prefix_padding_ms, _SEGMENT_PADDING_MS) + _LOOK_BACK_MS)
+        keep = self._frames(max(settings.prefix_padding_ms, _SEGMENT_BEFORE_MS) + _LOOK_BACK_MS)
         if now - self._base > 2 * keep:
             self._drop_before(now - keep)
 
