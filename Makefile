@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name build.rs)
 SAY := @printf '\n== %s\n'
 
-.PHONY: help demo test test-rust test-python test-pythons lint format wheel bench-bridge clean
+.PHONY: help demo test test-rust test-python test-pythons lint format wheel bench-bridge bench-first-audio clean
 
 help: ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -79,6 +79,9 @@ wheel: $(VENV)/.made ## Build the release wheel and prove it in a clean environm
 
 bench-bridge: $(VENV)/.test ## Measure the bridge against websockets under trio, TLS on both sides
 	@$(BIN)/python benches/bridge.py $(ARGS)
+
+bench-first-audio: $(VENV)/.test ## Measure the time from the end of a turn to the first audio
+	@$(BIN)/python benches/first_audio.py $(ARGS)
 
 clean: ## Remove what was built
 	rm -rf $(VENV) .venv-* target dist voxloop-demo

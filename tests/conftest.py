@@ -42,7 +42,7 @@ def no_task_left() -> Iterator[None]:
 
 def pytest_report_header() -> str:
     """Say loudly whether real speech is there."""
-    from speech_clips import clips, folder
+    from support.speech_clips import clips, folder
 
     if folder() is None:
         return "voxloop: NO REAL SPEECH (no shared/speech, no VOXLOOP_SPEECH): those tests SKIP"

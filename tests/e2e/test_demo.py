@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from local.word_errors import errors
-from speech_clips import require_clips
+from support.speech_clips import require_clips
+from support.word_errors import errors
 from voxloop import audio
 from voxloop.local import Local
 from voxloop.providers import STTSettings

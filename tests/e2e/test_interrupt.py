@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from speech_clips import require_clips
+from support.speech_clips import require_clips
 
 
 def interrupt(arguments: list[str], after: float, cwd: Path) -> tuple[int, float, str]:

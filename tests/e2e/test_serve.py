@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from speech_clips import clip_path
+from support.speech_clips import clip_path
 
 
 @pytest.fixture(scope="module")

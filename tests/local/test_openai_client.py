@@ -14,8 +14,8 @@ import pytest
 import trio
 from openai.types.realtime import RealtimeServerEvent
 
-from local.server_client import WEATHER, spoken
-from speech_clips import clip_path, folder
+from support.server_client import WEATHER, spoken
+from support.speech_clips import clip_path, folder
 from voxloop import audio
 from voxloop.local.server import Server, serve
 from voxloop.local.services import LocalSpeechToText, LocalTextToSpeech

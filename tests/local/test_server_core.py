@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from local.server_client import WEATHER, spoken
-from speech_clips import clip_path
+from support.server_client import WEATHER, spoken
+from support.speech_clips import clip_path
 from voxloop import audio
 from voxloop.local.server.realtime.builder import ResponseBuilder
 from voxloop.local.server.realtime.core import SessionCore

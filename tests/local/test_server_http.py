@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 import trio
 
-from local.server_client import WEATHER
+from support.server_client import WEATHER
 from voxloop import audio
 from voxloop._errors import ConfigError, ConnectFailed
 from voxloop.local.server import Server, serve

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import trio
 
-from local.server_client import WEATHER, spoken
-from speech_clips import clip_path, require_clips
+from support.server_client import WEATHER, spoken
+from support.speech_clips import clip_path, require_clips
 from voxloop import audio, telemetry
 from voxloop._errors import ConfigError, MissingExtra, ModelFileError
 from voxloop.local import Local, serve

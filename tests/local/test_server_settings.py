@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from local.server_client import WEATHER
+from support.server_client import WEATHER
 from voxloop.local.server.realtime.settings import (
     SessionSettings,
     initial,

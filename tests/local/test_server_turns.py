@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from local.server_client import spoken
-from speech_clips import clip_path, require_clips
+from support.server_client import spoken
+from support.speech_clips import clip_path, require_clips
 from voxloop import audio
 from voxloop.local.server.realtime.audio_settings import TurnSettings
 from voxloop.local.server.realtime.turns import (

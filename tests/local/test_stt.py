@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from local.word_errors import errors
-from speech_clips import clip_path, require_clips
+from support.speech_clips import clip_path, require_clips
+from support.word_errors import errors
 from voxloop import audio
 from voxloop._errors import AudioFormatError
 from voxloop.local.chunking import split_quiet

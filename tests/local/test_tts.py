@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from local.word_errors import errors
+from support.word_errors import errors
 from voxloop import audio
 from voxloop._errors import ConfigError
 from voxloop.local.chunking import split_clauses

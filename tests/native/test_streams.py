@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from speech_clips import require_clips
+from support.speech_clips import require_clips
 from voxloop import audio
 from voxloop.audio import PCM16K, PCM24K, AudioFormatError, Format, WavError
 

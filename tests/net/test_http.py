@@ -7,7 +7,7 @@ import time
 import pytest
 import trio
 
-from net.servers import read_request, tcp_server
+from support.servers import read_request, tcp_server
 from voxloop import net
 from voxloop._errors import ConfigError, ProtocolError
 

@@ -14,7 +14,7 @@ from websockets.http11 import Request
 from websockets.trio.server import ServerConnection, serve
 
 import voxloop
-from scripted_http import Answer, refusal, scripted
+from support.scripted_http import Answer, refusal, scripted
 from voxloop._errors import (
     AuthenticationError,
     ConfigError,

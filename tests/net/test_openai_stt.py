@@ -12,7 +12,7 @@ import trio
 import trio.lowlevel
 
 import voxloop
-from scripted_http import Answer, answer_json, refusal, scripted
+from support.scripted_http import Answer, answer_json, refusal, scripted
 from voxloop import audio, telemetry
 from voxloop._errors import (
     ApiError,

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 import voxloop
-from scripted_http import Answer, answer_json, refusal, scripted
+from support.scripted_http import Answer, answer_json, refusal, scripted
 from voxloop import audio
 from voxloop._errors import (
     ConfigError,

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 import trio
-from net.servers import websocket_server
 from websockets.exceptions import ConnectionClosed as PeerClosed
 from websockets.trio.server import ServerConnection
 
+from support.servers import websocket_server
 from voxloop import net
 
 

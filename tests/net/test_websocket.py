@@ -14,7 +14,7 @@ import trio.testing
 from websockets.exceptions import ConnectionClosed as PeerClosed
 from websockets.trio.server import ServerConnection
 
-from net.servers import authority, read_request, tcp_server, websocket_server
+from support.servers import authority, read_request, tcp_server, websocket_server
 from voxloop import net
 from voxloop._errors import ConcurrencyError, ConfigError, UseAfterClose
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from realtime_driver import Driver, resolved
+from support.realtime_driver import Driver, resolved
 from voxloop._errors import ConcurrencyError, ConfigError
 from voxloop.agents import Agent
 from voxloop.realtime import (

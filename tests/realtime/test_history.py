@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from realtime_driver import Driver
+from support.realtime_driver import Driver
 from voxloop.realtime import ErrorEvent, HistoryEvent, TranscriptEvent
 
 

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from realtime_driver import Driver
+from support.realtime_driver import Driver
 from voxloop.realtime import (
     AgentStateEvent,
     AudioEvent,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from realtime_driver import Driver
+from support.realtime_driver import Driver
 from voxloop._errors import ProtocolError
 from voxloop.agents import Agent
 from voxloop.realtime import inputs

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from realtime_driver import Driver, resolved
+from support.realtime_driver import Driver, resolved
 from voxloop.agents import Agent
 from voxloop.realtime import (
     AgentEndEvent,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from realtime_driver import Driver
+from support.realtime_driver import Driver
 from voxloop.realtime import RunConfig, SessionModelSettings, TurnDetection, inputs
 from voxloop.realtime.events import AgentStartEvent, ErrorEvent
 from voxloop.wire import realtime as rt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from realtime_driver import Driver
+from support.realtime_driver import Driver
 from voxloop._errors import ConfigError, ModelBehaviorError
 from voxloop.agents import Agent
 from voxloop.realtime import (

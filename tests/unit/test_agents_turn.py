@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import trio
 
-from voice_runs import cancel_after
+from support.voice_runs import cancel_after
 from voxloop._errors import ConcurrencyError, ConfigError, MaxTurnsExceeded, ModelBehaviorError
 from voxloop.agents import (
     Agent,

@@ -7,9 +7,9 @@ import json
 import pytest
 from openai.types.audio import Transcription as ApiTranscription
 
+from support.wire_samples import samples
 from voxloop._errors import ProtocolError
 from voxloop.wire import audio
-from wire_samples import samples
 
 
 def test_every_answer_of_the_api_is_read() -> None:

@@ -11,8 +11,8 @@ import pytest
 from openai.types.realtime.realtime_client_event import RealtimeClientEvent
 from openai.types.realtime.realtime_server_event import RealtimeServerEvent
 
+from support.wire_samples import PCM, members, samples
 from voxloop.wire import realtime as rt
-from wire_samples import PCM, members, samples
 
 SERVER_MODELS = {
     m.model_fields["type"].annotation.__args__[0]: m for m in members(RealtimeServerEvent)

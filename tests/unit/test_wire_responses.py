@@ -10,9 +10,9 @@ import pytest
 from openai.types.responses import ResponseStreamEvent
 from openai.types.responses.response_create_params import ResponseCreateParamsStreaming
 
+from support.wire_samples import members, minimal
 from voxloop._errors import ProtocolError
 from voxloop.wire import responses as rs
-from wire_samples import members, minimal
 
 MODELS = {
     model.model_fields["type"].annotation.__args__[0]: model

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.realtime.realtime_server_event import RealtimeServerEvent
 
+from support.wire_samples import PCM, members, samples
 from voxloop._errors import ProtocolError
 from voxloop.wire import realtime as rt
-from wire_samples import PCM, members, samples
 
 
 def decode(value: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import trio
 
-from voice_runs import SPEECH
+from support.voice_runs import SPEECH
 from voxloop import audio, voice
 from voxloop._errors import AudioFormatError, ConfigError, UseAfterClose, WavError
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trio
 
-from voice_runs import assert_balanced, cancel_after, events_of, outline, pipeline, question
+from support.voice_runs import assert_balanced, cancel_after, events_of, outline, pipeline, question
 from voxloop import audio, telemetry, voice
 from voxloop._errors import (
     ConfigError,

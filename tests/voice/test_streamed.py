@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 import trio
 
-from voice_runs import SPEECH, assert_balanced, events_of, events_of_stream, outline, pipeline
+from support.voice_runs import (
+    SPEECH,
+    assert_balanced,
+    events_of,
+    events_of_stream,
+    outline,
+    pipeline,
+)
 from voxloop import Agent, audio, tool, voice
 from voxloop._errors import ApiError, ConfigError, RateLimited, TextToSpeechError
 from voxloop.agents import RunContext

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from speech_clips import require_clips
+from support.speech_clips import require_clips
 from voxloop import audio, voice
 from voxloop.testing import utterance, vowels
 from voxloop.voice.framing import ProgressiveFramer

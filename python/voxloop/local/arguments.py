@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
 from voxloop.local.embed import SentenceEncoder
 from voxloop.local.profile import ToolProfile, properties_of
@@ -136,11 +136,12 @@ def _kind(spec: Mapping[str, object]) -> str:
 
 
 def _choices(spec: Mapping[str, object]) -> list[JsonValue]:
-    found: object = [spec["const"]] if "const" in spec else spec.get("enum")
+    found = [spec["const"]] if "const" in spec else spec.get("enum")
     options = spec.get("anyOf") or spec.get("oneOf")
     if found is None and isinstance(options, (list, tuple)):
         return [value for one in options if isinstance(one, Mapping) for value in _choices(one)]
-    return [value for value in found if value is not None] if isinstance(found, list) else []
+    values = cast("list[JsonValue]", found) if isinstance(found, list) else []
+    return [value for value in values if value is not None]
 
 
 def _is_free_text(spec: Mapping[str, object]) -> bool:

@@ -172,7 +172,7 @@ class StreamedAudioInput:
         **Cancellation:** the chunk is either taken whole or not at all.
         """
         chunk = self._accept(data)
-        await trio.sleep(0)  # noqa: ASYNC115 - the low level of trio belongs to the bridge
+        await trio.sleep(0)
         while self._frames >= self._capacity and not self._closed:
             await self._changed.wait()
         self._put(chunk)
@@ -203,7 +203,7 @@ class StreamedAudioInput:
 
         **Cancellation:** nothing is lost; may be called again.
         """
-        await trio.sleep(0)  # noqa: ASYNC115 - the low level of trio belongs to the bridge
+        await trio.sleep(0)
         while not self._waiting:
             if self._closed:
                 return None

@@ -1,0 +1,63 @@
+"""What a user writes, as the type checkers see it; run by mypy and pyright, not by pytest."""
+
+from __future__ import annotations
+
+from typing import assert_type
+
+import numpy as np
+import numpy.typing as npt
+
+from voxloop import Agent, Local, OpenAI, Tool, audio, realtime, tool, voice
+from voxloop.providers import Provider
+
+
+@tool
+async def get_weather(location: str) -> str:
+    """Current weather for a place."""
+    return location
+
+
+@tool(name="lamp", timeout=5.0)
+def set_lamp(*, on: bool) -> bool:
+    """Switch the lamp."""
+    return on
+
+
+agent = Agent(name="Greeter", tools=(get_weather, set_lamp)).add_handoff(
+    Agent(name="Sales"), condition="Prices"
+)
+assert_type(agent, Agent)
+assert_type(get_weather, Tool)
+
+provider: Provider = Local()
+provider = OpenAI(api_key=lambda: "key")
+
+clip = audio.read_wav("in.wav")
+assert_type(clip, audio.AudioChunk)
+assert_type(clip[10:20], audio.AudioChunk)
+samples: npt.NDArray[np.int16] = np.zeros(480, np.int16)
+resampler = audio.Resampler(24_000, 16_000)
+assert_type(resampler.process(samples), npt.NDArray[np.int16])
+assert_type(resampler.process(clip), audio.AudioChunk)
+assert_type(resampler.process(b""), audio.AudioChunk)
+
+
+async def talk() -> str:
+    async with realtime.open_session(agent, provider=provider, context={"user": 1}) as session:
+        await session.send_audio(samples)
+        async for event in session:
+            match event:
+                case realtime.AudioEvent(audio=chunk):
+                    assert_type(chunk, audio.AudioChunk)
+                case realtime.ToolCallEvent(call_id=call_id):
+                    await session.send_tool_result(call_id, {"status": "shipped"})
+                case realtime.AgentEndEvent(status=status):
+                    return status
+                case _:
+                    pass
+    return ""
+
+
+async def answer() -> voice.Reply:
+    async with voice.Pipeline(voice.AgentWorkflow(agent), provider=provider) as pipeline:
+        return await pipeline.run_to_end(voice.AudioInput(clip))
