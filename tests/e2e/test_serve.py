@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from support.speech_clips import clip_path
+from voxloop import audio
 
 
 @pytest.fixture(scope="module")
@@ -76,14 +80,9 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 def test_the_openai_client_completes_a_spoken_turn_with_a_tool(
-    address: str, tmp_path: object
+    address: str, tmp_path: Path
 ) -> None:
-    import json
-    from pathlib import Path
-
-    from voxloop import audio
-
-    clip = Path(str(tmp_path)) / "question.wav"
+    clip = tmp_path / "question.wav"
     audio.write_wav(clip, audio.resample(audio.read_wav(clip_path("azure_weather")), 24_000))
     done = subprocess.run(
         [sys.executable, "-c", CLIENT, address, str(clip)],
@@ -115,3 +114,26 @@ def test_a_port_in_use_is_one_line() -> None:
     assert len(done.stderr.strip().splitlines()) == 1
     assert str(port) in done.stderr
     assert "in use" in done.stderr
+
+
+def test_live_is_the_same_demo_over_the_network(address: str, tmp_path: Path) -> None:
+    """`--live` against a server that speaks OpenAI's API, which ours does."""
+    canary = "sk-canary-0123456789"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "voxloop", "demo", "--live", "--debug", "--json"),
+            *("--out", str(tmp_path), str(clip_path("v2j_lamp"))),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "CODEX_API_KEY": canary, "OPENAI_BASE_URL": address},
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    for engine in ("realtime", "pipeline"):
+        assert [c["name"] for c in report[engine]["tool_calls"]] == ["set_lamp"]
+        assert report[engine]["answer"] == "The living room lamp is on now."
+        assert (tmp_path / f"v2j_lamp-{engine}.wav").stat().st_size > 40_000
+    assert canary not in done.stdout + done.stderr
