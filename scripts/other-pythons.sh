@@ -8,8 +8,15 @@ own=$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 found=0
 for minor in 11 12 13 14; do
   [ "3.$minor" != "$own" ] || continue
-  python=$(command -v "python3.$minor" || ls "$HOME"/.pyenv/versions/3."$minor".*/bin/python3 2>/dev/null | tail -n 1 || true)
-  { [ -n "$python" ] && "$python" -c 'import venv, ensurepip' 2>/dev/null; } || continue
+  python=
+  # A shim of a version manager may be on the path and still not run: take the first that does.
+  for candidate in "python3.$minor" "$HOME"/.pyenv/versions/3."$minor".*/bin/python3; do
+    if "$candidate" -c 'import venv, ensurepip' 2>/dev/null; then
+      python=$candidate
+      break
+    fi
+  done
+  [ -n "$python" ] || continue
   found=$((found + 1))
   venv=.venv-3.$minor
   printf '\n== CPython 3.%s\n' "$minor"
