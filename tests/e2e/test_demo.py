@@ -123,6 +123,23 @@ def test_it_asks_its_own_question_where_there_is_no_clip(tmp_path: Path) -> None
     assert files == {"question.wav", "question-realtime.wav", "question-pipeline.wav"}
 
 
+def test_clips_of_any_rate_channels_and_encoding_will_do(tmp_path: Path) -> None:
+    clip = audio.read_wav(next(c.path for c in require_clips() if c.id == "azure_weather"))
+    odd = audio.resample(clip, 11_025).numpy()
+    stereo = audio.as_chunk(np.stack([odd, odd], 1), format=audio.Format(11_025, 2))
+    float32 = audio.resample(clip, 48_000).float32()
+    audio.write_wav(tmp_path / "stereo.wav", stereo)
+    audio.write_wav(
+        tmp_path / "float.wav", audio.as_chunk(float32, format=audio.Format(48_000, 1, "float32"))
+    )
+    done = demo("--json", "--out", tmp_path / "out", *sorted(tmp_path.glob("*.wav")))
+    assert done.returncode == 0, done.stderr
+    for report in objects(done):
+        for engine in ENGINES:
+            assert "weather" in report[engine]["transcript"]
+            assert [c["name"] for c in report[engine]["tool_calls"]] == ["get_weather"]
+
+
 def write(path: Path, samples: np.ndarray) -> Path:
     audio.write_wav(path, audio.as_chunk(samples.astype(np.int16), format=audio.PCM16K))
     return path

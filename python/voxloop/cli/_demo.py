@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import trio
 
-from voxloop import audio
+from voxloop import audio, telemetry
 from voxloop._errors import VoxloopError, WavError
 from voxloop.cli import _report
 from voxloop.cli._assistant import QUESTION, greeter
@@ -116,7 +118,8 @@ async def _ask(
     heard = partial(progress.at, "listening to")
     live = await ask_by_realtime(question.sound, agent=agent, provider=provider, progress=heard)
     progress.say(f"{question.name}: voice pipeline")
-    staged = await ask_by_pipeline(question.sound, agent=agent, provider=provider)
+    with _transcription_shown(progress):
+        staged = await ask_by_pipeline(question.sound, agent=agent, provider=provider)
     return _report.ClipReport(
         clip=question.name,
         realtime=live,
@@ -124,6 +127,20 @@ async def _ask(
         pipeline=staged,
         pipeline_audio=await _save(out / f"{question.stem}-pipeline.wav", staged),
     )
+
+
+@contextmanager
+def _transcription_shown(progress: Progress) -> Iterator[None]:
+    """Say how far the local recogniser has come; a long recording takes it a while."""
+
+    def show(_name: str, measured: Mapping[str, float], _about: Mapping[str, object]) -> None:
+        progress.at("transcribed", measured["speech_s"], measured["audio_s"])
+
+    telemetry.attach("voxloop demo", ["local.stt.progress"], show)
+    try:
+        yield
+    finally:
+        telemetry.detach("voxloop demo")
 
 
 async def _save(file: Path, outcome: Outcome) -> Path | None:

@@ -24,6 +24,8 @@ class Progress:
 
     def at(self, what: str, done: float, whole: float) -> None:
         """How far a long step has come, in seconds of audio."""
+        if not self._terminal and whole < _EVERY_SECONDS:
+            return
         now = time.monotonic()
         if now - self._told < (0.1 if self._terminal else _EVERY_SECONDS):
             return

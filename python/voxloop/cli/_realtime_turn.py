@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import trio
 
@@ -69,8 +71,7 @@ async def _speak(
     scope: trio.CancelScope,
 ) -> None:
     """Send the clip frame by frame on time, then silence as an open microphone would."""
-    framer = audio.Framer(clip.format, frame_ms=FRAME_MS)
-    frames = framer.process(clip) + framer.flush()
+    frames = _frames(clip)
     quiet = audio.silence(clip.format, FRAME_MS / 1000)
     start = time.monotonic()
     clock = trio.current_time()
@@ -86,6 +87,13 @@ async def _speak(
         else:
             turn.waited(position - clip.duration)
     scope.cancel()
+
+
+def _frames(clip: audio.AudioChunk) -> list[audio.AudioChunk]:
+    """Pieces of 20 ms, of unequal length where the rate does not divide (11,025 Hz, say)."""
+    count = math.ceil(clip.duration * 1000 / FRAME_MS)
+    edges = [clip.sample_rate * FRAME_MS * index // 1000 for index in range(count + 1)]
+    return [clip[start:stop] for start, stop in pairwise(edges)]
 
 
 class _Turn:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import Final
 
 from voxloop import audio, telemetry
@@ -66,25 +66,18 @@ class LocalSpeechToText:
         return await self._transcribe([samples], chunk.duration)
 
     async def _transcribe(self, segments: Sequence[Samples], duration: float) -> Transcript:
-        telemetry.emit("voice.stt.start", {"audio_s": duration}, {"provider": "local"})
-        began = time.monotonic()
         texts: list[str] = []
         done = 0
-        for (
-            samples
-        ) in segments:  # one at a time, so that a long recording does not hold up a short one
+        # One at a time, so that a long recording does not hold up a short one.
+        for samples in segments:
             engine = await SPEECH_TO_TEXT.load()
-            piece = samples
-            if text := await run_inference(lambda: engine.transcribe_samples(piece)):  # noqa: B023
+            transcribe = partial(engine.transcribe_samples, samples)
+            if text := await run_inference(transcribe):
                 texts.append(text)
             done += len(samples)
-            telemetry.emit("local.stt.progress", {"speech_s": done / _RATE}, {"provider": "local"})
-        measurements = {
-            "audio_s": duration,
-            "speech_s": done / _RATE,
-            "seconds": time.monotonic() - began,
-        }
-        telemetry.emit("voice.stt.complete", measurements, {"provider": "local"})
+            telemetry.emit(
+                "local.stt.progress", {"speech_s": done / _RATE, "audio_s": duration}, {}
+            )
         usage = {"type": "duration", "seconds": round(duration, 3)}
         return Transcript(text=" ".join(texts), language="en", usage=usage)
 
