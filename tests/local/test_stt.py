@@ -14,7 +14,7 @@ from support.word_errors import errors
 from voxloop import audio
 from voxloop._errors import AudioFormatError
 from voxloop.local.chunking import split_quiet
-from voxloop.local.gate import is_steady_noise
+from voxloop.local.gate import is_steady_sound
 from voxloop.local.services import speech_segments
 from voxloop.local.stt import (
     MoonshineSpeechToText,
@@ -138,13 +138,26 @@ def test_same_audio_same_text(recogniser: MoonshineSpeechToText) -> None:
 
 def test_steady_noise_is_told_from_noisy_speech() -> None:
     rng = np.random.default_rng(11)
-    assert is_steady_noise(rng.normal(0.0, 0.1, RATE).astype(np.float32), RATE)
-    assert not is_steady_noise(np.zeros(100, np.float32), RATE)
+    assert is_steady_sound(rng.normal(0.0, 0.1, RATE).astype(np.float32), RATE)
+    assert not is_steady_sound(np.zeros(100, np.float32), RATE)
     for clip in require_clips():
         speech = _speech(clip.id).float32()
         level = float(np.sqrt(np.square(speech).mean())) * 10 ** (-5 / 20)  # 5 dB below the speech
         noisy = speech + rng.normal(0.0, level, len(speech)).astype(np.float32)
-        assert not is_steady_noise(noisy, RATE), clip.id
+        assert not is_steady_sound(noisy, RATE), clip.id
+
+
+@pytest.mark.parametrize(
+    "hertz",
+    [(440,), (350, 440), (480, 620), (697, 1209), (261.6, 329.6, 392), (50, 100, 150, 250)],
+    ids=["tone", "dial tone", "busy", "key 1", "chord", "hum"],
+)
+def test_even_sounds_are_no_speech(
+    recogniser: MoonshineSpeechToText, hertz: tuple[float, ...]
+) -> None:
+    time = np.arange(RATE) / RATE
+    sound = sum((np.sin(2 * np.pi * f * time) for f in hertz), np.zeros(RATE)) * 0.1
+    assert recogniser.transcribe_samples(sound.astype(np.float32)) == ""
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from voxloop._errors import AudioFormatError
 from voxloop.local import models
 from voxloop.local.chunking import split_quiet
-from voxloop.local.gate import is_steady_noise
+from voxloop.local.gate import is_steady_sound
 from voxloop.local.onnx import InferenceSession, Tensor, open_session
 
 __all__ = ["MoonshineSpeechToText", "Samples"]
@@ -118,7 +118,7 @@ class MoonshineSpeechToText:
         return " ".join(texts)
 
     def _transcribe_piece(self, samples: Samples) -> str:
-        if len(samples) < _SHORTEST_S * SAMPLE_RATE or is_steady_noise(samples, SAMPLE_RATE):
+        if len(samples) < _SHORTEST_S * SAMPLE_RATE or is_steady_sound(samples, SAMPLE_RATE):
             return ""
         with self._lock:
             return spoken_text(self._decode(prepare(samples)))

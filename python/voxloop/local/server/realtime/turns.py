@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from voxloop import audio
-from voxloop.local.gate import is_steady_noise
+from voxloop.local.gate import is_steady_sound
 from voxloop.local.server.realtime.audio_settings import TurnSettings
 from voxloop.local.server.refusal import Refusal
 
@@ -201,7 +201,7 @@ class TurnDetector:
     def _is_noise(self, start: int, now: int) -> bool:
         """Whether the VAD fell for steady noise: a short look is enough, as it is asked again."""
         pcm = self._slice(max(start, now - self._frames(_LOOK_BACK_MS)), now)
-        return is_steady_noise(audio.AudioChunk(pcm, self._format).float32(), self._rate)
+        return is_steady_sound(audio.AudioChunk(pcm, self._format).float32(), self._rate)
 
     def _over(self, settings: TurnSettings, speech: int, now: int) -> bool:
         if now - speech >= self._frames(_LONGEST_TURN_MS):
