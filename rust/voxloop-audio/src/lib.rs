@@ -6,7 +6,7 @@
 //!
 //! Samples are interleaved; a *frame* is one sample of every channel. `f32` samples are in full-scale
 //! units, so `1.0` stands for 32768 steps of an `i16`.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod error;
 pub mod format;
@@ -21,5 +21,5 @@ pub use error::{AudioError, Container, Result};
 pub use format::{Encoding, Format};
 pub use framer::{Framer, Tail};
 pub use pcm::Sample;
-pub use resample::{Quality, Resampler, resample};
+pub use resample::{Quality, Resampler, Simd, resample};
 pub use vad::{Vad, VadEvent, VadFrame, VadOutput, VadSettings};
