@@ -10,6 +10,7 @@
 
 pub mod error;
 pub mod format;
+mod fourier;
 pub mod framer;
 pub mod g711;
 pub mod gate;
