@@ -6,13 +6,18 @@
 //!
 //! Samples are interleaved; a *frame* is one sample of every channel. `f32` samples are in full-scale
 //! units, so `1.0` stands for 32768 steps of an `i16`.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod error;
 pub mod format;
+mod fourier;
 pub mod framer;
 pub mod g711;
+pub mod gate;
+pub mod jitter;
+pub mod pacer;
 pub mod pcm;
+pub mod playback;
 pub mod resample;
 pub mod vad;
 pub mod wav;
@@ -20,6 +25,10 @@ pub mod wav;
 pub use error::{AudioError, Container, Result};
 pub use format::{Encoding, Format};
 pub use framer::{Framer, Tail};
+pub use gate::{EnergyGate, GateSettings};
+pub use jitter::{JitterBuffer, JitterStats, Overrun};
+pub use pacer::{Pace, Pacer};
 pub use pcm::Sample;
-pub use resample::{Quality, Resampler, resample};
+pub use playback::{Heard, PlaybackLedger};
+pub use resample::{Quality, Resampler, Simd, resample};
 pub use vad::{Vad, VadEvent, VadFrame, VadOutput, VadSettings};

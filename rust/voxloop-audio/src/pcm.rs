@@ -6,6 +6,14 @@
 use crate::error::{AudioError, Result};
 use crate::format::{Encoding, check_channels, check_whole_frames};
 
+mod dither;
+mod level;
+mod width;
+
+pub use dither::Dither;
+pub use level::{gain, gain_from_db, mix_into};
+pub use width::{Width, from_width, to_width};
+
 mod sealed {
     pub trait Sealed {}
     impl Sealed for i16 {}
@@ -25,6 +33,14 @@ pub trait Sample: sealed::Sealed + Copy + Default + PartialEq + std::fmt::Debug 
     /// The sample whose high bits are those of `word`; `i16` keeps the upper 16 (no rounding, as
     /// libsndfile), `f32` all that fit its 24 bits, rounded to nearest.
     fn from_left_justified(word: i32) -> Self;
+    /// This sample at the high end of a word; `f32` is rounded to nearest, halves to even, and
+    /// clamped, NaN gives 0.
+    fn to_left_justified(self) -> i32;
+    /// Multiplies each sample: `i16` rounds to nearest, halves to even, and clamps; `f32` does
+    /// neither.
+    fn scale(samples: &mut [Self], factor: f32);
+    /// Adds each of `other` to the sample at its place, clamped to full scale.
+    fn add(samples: &mut [Self], other: &[Self]);
     /// Appends `samples` as little-endian bytes to `out`.
     fn write_le(samples: &[Self], out: &mut Vec<u8>);
     /// Appends `samples` in full-scale units to `out`.
@@ -46,6 +62,22 @@ impl Sample for i16 {
 
     fn from_left_justified(word: i32) -> Self {
         (word >> 16) as i16
+    }
+
+    fn to_left_justified(self) -> i32 {
+        i32::from(self) << 16
+    }
+
+    fn scale(samples: &mut [Self], factor: f32) {
+        for sample in samples {
+            *sample = f32_to_i16(sample.to_f32() * factor);
+        }
+    }
+
+    fn add(samples: &mut [Self], other: &[Self]) {
+        for (sample, &other) in samples.iter_mut().zip(other) {
+            *sample = sample.saturating_add(other);
+        }
     }
 
     fn write_le(samples: &[Self], out: &mut Vec<u8>) {
@@ -74,6 +106,23 @@ impl Sample for f32 {
 
     fn from_left_justified(word: i32) -> Self {
         word as f32 * (1.0 / 2_147_483_648.0)
+    }
+
+    fn to_left_justified(self) -> i32 {
+        // The conversion clamps, and takes NaN to 0; in double precision nothing is rounded before.
+        (f64::from(self) * 2_147_483_648.0).round_ties_even() as i32
+    }
+
+    fn scale(samples: &mut [Self], factor: f32) {
+        for sample in samples {
+            *sample *= factor;
+        }
+    }
+
+    fn add(samples: &mut [Self], other: &[Self]) {
+        for (sample, &other) in samples.iter_mut().zip(other) {
+            *sample = (*sample + other).clamp(-1.0, 1.0);
+        }
     }
 
     fn write_le(samples: &[Self], out: &mut Vec<u8>) {

@@ -143,6 +143,93 @@ fn silence_tones_and_quiet_noise_are_no_speech() {
     }
 }
 
+/// White noise through a first order low pass that keeps `memory` of each sample, at a level.
+fn noise(samples: usize, memory: f32, dbfs: f32) -> Vec<f32> {
+    let mut last = 0.0;
+    let mut sound: Vec<f32> = white(samples, 1.0)
+        .into_iter()
+        .map(|sample| {
+            last = memory * last + sample;
+            last
+        })
+        .collect();
+    let gain = pcm::gain_from_db(dbfs) / pcm::rms(&sound);
+    pcm::gain(&mut sound, gain).unwrap();
+    sound
+}
+
+#[test]
+fn steady_noise_is_no_speech_at_any_level_and_rate() {
+    for rate in [8_000_u32, 16_000, 24_000, 48_000] {
+        for memory in [0.0, 0.7, 0.95] {
+            for dbfs in [-65.0, -50.0, -35.0, -20.0, -10.0] {
+                let found = detect(rate, &noise(6 * rate as usize, memory, dbfs), &[]);
+                let wrong = found.frames.iter().filter(|frame| frame.is_speech).count();
+                let share = wrong as f64 / found.frames.len() as f64;
+                assert!(share <= 0.03, "{memory} at {dbfs} dBFS, {rate} Hz: {share}");
+            }
+        }
+    }
+}
+
+#[test]
+fn speech_is_found_in_noise() {
+    for (name, rate, signal) in clips() {
+        let mut sound: Vec<f32> = pcm::convert(&signal);
+        let level = pcm::dbfs(pcm::rms(&sound)) - 15.0;
+        pcm::mix_into(&mut sound, &noise(signal.len(), 0.7, level)).unwrap();
+        let found = detect(rate, &sound, &[]);
+        assert!(!found.events.is_empty(), "{name}");
+        // What was speech without the noise is speech with it, but for the softest parts.
+        let clean = detect(rate, &signal, &[]);
+        let speech = |out: &VadOutput| -> Vec<bool> {
+            out.frames.iter().map(|frame| frame.is_speech).collect()
+        };
+        let both = speech(&clean).into_iter().zip(speech(&found)).filter(|(a, b)| *a && *b).count();
+        let share = both as f64 / speech(&clean).into_iter().filter(|a| *a).count() as f64;
+        println!("{name}: {share:.3} of the frames");
+        assert!(share > 0.8, "{name}: {share}");
+    }
+}
+
+/// Pairs of tones that go on and off; the numbers are hertz and seconds.
+const CADENCES: [(&str, [u32; 2], f64, f64); 10] = [
+    ("dial tone", [350, 440], 3.0, 0.0),
+    ("ringing", [440, 480], 2.0, 1.0),
+    ("busy", [480, 620], 0.5, 0.5),
+    ("reorder", [480, 620], 0.25, 0.25),
+    ("European dial tone", [425, 425], 3.0, 0.0),
+    ("British dial tone", [350, 450], 3.0, 0.0),
+    ("British ringing", [400, 450], 0.4, 0.2),
+    ("key 1", [697, 1_209], 0.1, 0.1),
+    ("key 5", [770, 1_336], 0.08, 0.06),
+    ("key D", [941, 1_633], 0.2, 0.1),
+];
+
+#[test]
+fn tones_of_telephones_are_no_speech() {
+    for rate in [8_000_u32, 16_000, 24_000, 48_000] {
+        for (what, tones, on, off) in CADENCES {
+            for level in [0.01, 0.1, 0.4] {
+                let noise = white(3 * rate as usize, level * 0.001);
+                let sound = |(n, noise): (usize, f32)| {
+                    let time = n as f64 / f64::from(rate);
+                    let sine = |hertz: u32| (std::f64::consts::TAU * f64::from(hertz) * time).sin();
+                    let both = f64::from(level) * tones.into_iter().map(sine).sum::<f64>();
+                    if time % (on + off) < on { both as f32 + noise } else { noise }
+                };
+                let signal: Vec<f32> = noise.into_iter().enumerate().map(sound).collect();
+                let found = detect(rate, &signal, &[]);
+                assert!(found.events.is_empty(), "{what} {level} at {rate}: {:?}", found.events);
+                let coded = voxloop_audio::g711::ulaw_encode_slice(&pcm::convert(&signal));
+                let coded = voxloop_audio::g711::ulaw_decode_slice(&coded);
+                let found = detect(rate, &coded, &[]);
+                assert!(found.events.is_empty(), "{what} {level} at {rate} in u-law");
+            }
+        }
+    }
+}
+
 #[test]
 fn nan_and_loud_input_do_no_lasting_harm() {
     let mut vad = Vad::new(24_000, VadSettings::default()).unwrap();
@@ -194,7 +281,7 @@ fn check_order(events: &[VadEvent], length: u64) {
 fn no_clip_of_real_speech_is_dropped_at_any_rate() {
     for (name, rate, signal) in clips() {
         let at_home = detect(rate, &signal, &[]);
-        for other in [8_000, 24_000, 48_000] {
+        for other in [8_000, 16_000, 24_000, 48_000] {
             let there: Vec<i16> = resample(&signal, rate, other, 1, Quality::High).unwrap();
             let found = detect(other, &there, &[480; 50]);
             check_order(&found.events, there.len() as u64);

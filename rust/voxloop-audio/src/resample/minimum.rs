@@ -5,10 +5,10 @@
 //! and all-pass decomposition"): fold the anticausal half of the inverse transform of the log
 //! magnitude onto the causal half, and transform back.
 
-use std::f64::consts::TAU;
 use std::sync::OnceLock;
 
 use super::design::{KaiserSinc, Prototype};
+use crate::fourier::{Complex, transform};
 
 /// Band edges as parts of the narrower Nyquist frequency, and attenuation in dB: past what 16 bits
 /// can hold, at half the length of the high quality.
@@ -110,45 +110,6 @@ fn lagrange(point: usize, at: f64) -> f64 {
         .product()
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Complex {
-    re: f64,
-    im: f64,
-}
-
-/// Forward discrete Fourier transform in place, radix two (J. W. Cooley and J. W. Tukey, 1965); the
-/// length is a power of two.
-fn transform(bins: &mut [Complex]) {
-    let length = bins.len();
-    let shift = usize::BITS - length.trailing_zeros();
-    for index in 1..length {
-        let mirrored = index.reverse_bits() >> shift;
-        if index < mirrored {
-            bins.swap(index, mirrored);
-        }
-    }
-    let twiddles: Vec<Complex> = (0..length / 2)
-        .map(|k| {
-            let (sin, cos) = (-TAU * k as f64 / length as f64).sin_cos();
-            Complex { re: cos, im: sin }
-        })
-        .collect();
-    let mut half = 1;
-    while half < length {
-        for block in bins.chunks_exact_mut(2 * half) {
-            let (low, high) = block.split_at_mut(half);
-            for (k, (a, b)) in low.iter_mut().zip(high).enumerate() {
-                let w = twiddles[k * (length / (2 * half))];
-                let turned =
-                    Complex { re: b.re * w.re - b.im * w.im, im: b.re * w.im + b.im * w.re };
-                *b = Complex { re: a.re - turned.re, im: a.im - turned.im };
-                *a = Complex { re: a.re + turned.re, im: a.im + turned.im };
-            }
-        }
-        half *= 2;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,19 +128,6 @@ mod tests {
         let power = re * re + im * im;
         let delay = (dre * re + dim * im) / power;
         (10.0 * (power / (GRID * GRID) as f64).log10(), delay)
-    }
-
-    #[test]
-    fn transform_matches_the_definition() {
-        let signal: Vec<f64> = (0..16).map(|i| f64::from(i * i % 7)).collect();
-        let mut bins: Vec<_> = signal.iter().map(|&re| Complex { re, im: 0.0 }).collect();
-        transform(&mut bins);
-        for (k, bin) in bins.iter().enumerate() {
-            let angle = |n: usize| -TAU * (k * n) as f64 / 16.0;
-            let re: f64 = signal.iter().enumerate().map(|(n, x)| x * angle(n).cos()).sum();
-            let im: f64 = signal.iter().enumerate().map(|(n, x)| x * angle(n).sin()).sum();
-            assert!((bin.re - re).abs() < 1e-9 && (bin.im - im).abs() < 1e-9, "{k}");
-        }
     }
 
     #[test]

@@ -4,20 +4,29 @@
 //! input time `k * down / up`; its value is the inner product of the input around that time with the
 //! filter's impulse response sampled there. The responses for the `up` possible positions between two
 //! input frames are tabled once per ratio and shared by all resamplers of the process.
+//!
+//! Outputs are computed in groups of eight (or four) counted from the start of the stream, over one
+//! window of input each. A group that the input so far completes in part is computed again when the
+//! rest has come, by the same sums: that keeps the output independent of how the input was cut.
 
 mod design;
 mod dot;
 mod minimum;
 mod polyphase;
+mod simd;
 
+use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{AudioError, Result};
-use crate::format::{check_channels, check_rate, check_whole_frames};
+use crate::format::{Encoding, check_channels, check_rate, check_whole_frames};
 use crate::pcm::Sample;
-use polyphase::{Table, table};
+use polyphase::{Between, Groups, Rows, Table, table};
+use simd::{Cursor, Job, Path};
+
+pub use simd::Simd;
 
 /// Input is worked on in blocks of this many frames, so that the buffers stay in the nearest cache.
 const BLOCK_FRAMES: usize = 2_048;
@@ -86,15 +95,17 @@ pub struct Resampler {
     output_rate: u32,
     channels: u16,
     quality: Quality,
-    /// Input still needed, one row per channel.
+    path: Path,
+    /// Input still needed, one row per channel, and as many zeros as [`Table::slack`] says.
     planes: Vec<Vec<f32>>,
-    /// Position in `planes` of the first sample of the next output frame's window.
-    start: usize,
-    /// Where the next output frame lies between two input frames, in units of `1 / up`.
-    phase: u32,
+    /// The group that holds the next output; its base is a position in `planes`.
+    cursor: Cursor,
+    /// Outputs of that group that have been given out.
+    given: usize,
     fed: u64,
     produced: u64,
-    /// Output of one block before it is narrowed.
+    /// Output of one block before it is narrowed: of one channel, and interleaved.
+    plane_out: Vec<f32>,
     wide: Vec<f32>,
 }
 
@@ -122,15 +133,35 @@ impl Resampler {
             output_rate,
             channels,
             quality,
+            path: Path::best(),
             planes: vec![Vec::new(); usize::from(channels)],
-            start: 0,
-            phase: 0,
+            cursor: Cursor::default(),
+            given: 0,
             fed: 0,
             produced: 0,
+            plane_out: Vec::new(),
             wide: Vec::new(),
         };
         new.reset();
         Ok(new)
+    }
+
+    /// The same with a given instruction set instead of the fastest there is, for outputs that are
+    /// the same to the last bit of an `f32` on different processors.
+    ///
+    /// # Errors
+    /// [`AudioError::Format`] when this processor does not have it.
+    pub fn with_simd(mut self, simd: Simd) -> Result<Self> {
+        self.path = Path::new(simd).ok_or_else(|| {
+            let wanted: Vec<_> = Simd::available().into_iter().map(Simd::name).collect();
+            AudioError::format("instruction set", simd.name(), wanted.join(", "))
+        })?;
+        Ok(self)
+    }
+
+    /// The instruction set in use.
+    pub const fn simd(&self) -> Simd {
+        self.path.simd()
     }
 
     /// Rate of the input in Hz.
@@ -176,7 +207,7 @@ impl Resampler {
     /// Takes interleaved samples and appends the output that they complete to `out`.
     ///
     /// Input and output may be of different types; `i16` output is rounded to nearest and clamped,
-    /// without dither. A NaN or infinite input sample spoils the output within the filter's reach.
+    /// without dither. A NaN or infinite input sample counts as silence, unless the rates are equal.
     ///
     /// # Errors
     /// [`AudioError::Format`] when `input` ends inside a frame; nothing is taken then.
@@ -195,8 +226,8 @@ impl Resampler {
         for block in input.chunks(BLOCK_FRAMES * usize::from(self.channels)) {
             self.fed += (block.len() / usize::from(self.channels)) as u64;
             self.take(block);
-            self.run(u64::MAX);
-            O::narrow(&self.wide, out);
+            let done = self.run(u64::MAX);
+            O::narrow(&self.wide[done], out);
         }
         Ok(())
     }
@@ -212,8 +243,8 @@ impl Resampler {
         for plane in &mut self.planes {
             plane.resize(plane.len() + silence, 0.0);
         }
-        self.run(total);
-        O::narrow(&self.wide, out);
+        let done = self.run(total);
+        O::narrow(&self.wide[done], out);
         debug_assert_eq!(self.produced, total);
         self.reset();
     }
@@ -221,11 +252,13 @@ impl Resampler {
     /// Forgets the stream and returns to the start state.
     pub fn reset(&mut self) {
         let history = self.table.taps - 1 - self.table.ahead;
+        let length = history + self.table.slack();
         for plane in &mut self.planes {
             plane.clear();
-            plane.resize(history, 0.0);
+            plane.resize(length, 0.0);
         }
-        (self.start, self.phase, self.fed, self.produced) = (0, 0, 0, 0);
+        self.cursor = Cursor::default();
+        (self.given, self.fed, self.produced) = (0, 0, 0);
     }
 
     fn ahead(&self) -> u64 {
@@ -234,41 +267,116 @@ impl Resampler {
 
     /// Appends a block to the planes.
     fn take<I: Sample>(&mut self, block: &[I]) {
-        if let [plane] = self.planes.as_mut_slice() {
-            I::widen(block, plane);
-            return;
-        }
+        let slack = self.table.slack();
         let channels = self.planes.len();
         for (index, plane) in self.planes.iter_mut().enumerate() {
-            plane.extend(block.iter().skip(index).step_by(channels).map(|s| s.to_f32()));
+            let held = plane.len() - slack;
+            plane.truncate(held);
+            if channels == 1 {
+                I::widen(block, plane);
+            } else {
+                plane.extend(block.iter().skip(index).step_by(channels).map(|s| s.to_f32()));
+            }
+            if I::ENCODING == Encoding::Float32 {
+                // Times a tap of zero they would spoil outputs that do not depend on them.
+                for sample in &mut plane[held..] {
+                    *sample = if sample.is_finite() { *sample } else { 0.0 };
+                }
+            }
+            plane.resize(plane.len() + slack, 0.0);
         }
     }
 
-    /// Computes the frames whose input is complete into `wide`, up to frame `limit` of the stream,
-    /// and drops the input that no later frame needs.
-    fn run(&mut self, limit: u64) {
+    /// Computes the frames whose input is complete, up to frame `limit` of the stream, and drops the
+    /// input that no later frame needs. The frames lie in `wide`, where the result says.
+    fn run(&mut self, limit: u64) -> Range<usize> {
+        let table = Arc::clone(&self.table);
+        let held = self.planes[0].len() - table.slack();
+        let done = match &table.rows {
+            Rows::Groups(groups) => self.run_groups(groups, held, limit),
+            Rows::Between(between) => self.run_between(between, held, limit),
+        };
+        let used = self.cursor.base.min(held);
+        for plane in &mut self.planes {
+            plane.drain(..used);
+        }
+        self.cursor.base -= used;
+        done
+    }
+
+    fn run_groups(&mut self, groups: &Groups, held: usize, limit: u64) -> Range<usize> {
+        let more = (limit - self.produced).min(usize::MAX as u64) as usize;
+        let ready = self.ready(held).saturating_sub(self.given).min(more);
+        if ready == 0 {
+            return 0..0;
+        }
+        let size = groups.size;
+        let (from, to) = (self.given, self.given + ready);
+        let length = to.next_multiple_of(size);
+        let channels = self.planes.len();
+        let one = if channels == 1 { &mut self.wide } else { &mut self.plane_out };
+        // Grown once: the values are all written over.
+        one.resize(length.max(one.len()), 0.0);
+        let mut done = from..to;
+        for (index, plane) in self.planes.iter().enumerate() {
+            let job = Job {
+                taps: &groups.data,
+                vectors: groups.vectors,
+                samples: plane,
+                from: self.cursor,
+                stride: groups.stride,
+            };
+            let one = if channels == 1 { &mut self.wide } else { &mut self.plane_out };
+            match size {
+                8 => self.path.run::<8>(&job, &mut one[..length]),
+                _ => self.path.run::<4>(&job, &mut one[..length]),
+            }
+            if channels > 1 {
+                self.wide.resize((ready * channels).max(self.wide.len()), 0.0);
+                let places = self.wide.iter_mut().skip(index).step_by(channels);
+                places.zip(&self.plane_out[from..to]).for_each(|(to, from)| *to = *from);
+                done = 0..ready * channels;
+            }
+        }
+        self.produced += ready as u64;
+        self.advance(to / size, groups);
+        self.given = to % size;
+        done
+    }
+
+    /// Outputs, from the first of the cursor's group on, whose windows end within `held` samples.
+    fn ready(&self, held: usize) -> usize {
+        let Some(room) = held.checked_sub(self.cursor.base + self.table.taps) else { return 0 };
+        let (up, down) = (u64::from(self.table.up), u64::from(self.table.down));
+        ((room as u64 + 1) * up - u64::from(self.cursor.phase)).div_ceil(down) as usize
+    }
+
+    fn advance(&mut self, groups: usize, of: &Groups) {
+        let (up, down) = (u64::from(self.table.up), u64::from(self.table.down));
+        let place = u64::from(self.cursor.phase) + (groups * of.size) as u64 * down;
+        self.cursor.base += (place / up) as usize;
+        self.cursor.phase = (place % up) as u32;
+        self.cursor.group = (self.cursor.group + groups) % of.stride.groups;
+    }
+
+    fn run_between(&mut self, between: &Between, held: usize, limit: u64) -> Range<usize> {
         let Table { up, down, taps, .. } = *self.table;
         let (step, step_phase) = ((down / up) as usize, down % up);
-        let held = self.planes[0].len();
         self.wide.clear();
-        while self.start + taps <= held && self.produced < limit {
+        while self.cursor.base + taps <= held && self.produced < limit {
             for plane in &self.planes {
-                let window = &plane[self.start..self.start + taps];
-                self.wide.push(self.table.apply(self.phase, window));
+                let window = &plane[self.cursor.base..self.cursor.base + taps];
+                self.wide.push(between.apply(self.cursor.phase, window));
             }
-            self.start += step;
-            self.phase += step_phase;
-            if self.phase >= up {
-                self.phase -= up;
-                self.start += 1;
+            self.cursor.base += step;
+            self.cursor.phase += step_phase;
+            if self.cursor.phase >= up {
+                self.cursor.phase -= up;
+                self.cursor.base += 1;
             }
             self.produced += 1;
         }
-        let done = self.start.min(held);
-        for plane in &mut self.planes {
-            plane.drain(..done);
-        }
-        self.start -= done;
+        0..self.wide.len()
     }
 }
 

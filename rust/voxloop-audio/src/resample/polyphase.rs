@@ -1,16 +1,21 @@
-//! Tables of taps, one row per position of an output sample between two input samples.
+//! Tables of taps: for each output of a cycle, the impulse response at its place between two input
+//! samples.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::Quality;
 use super::design::{KaiserSinc, Prototype};
 use super::dot::{ROW_ALIGN, dot};
 use super::minimum::MinimumPhase;
+use super::simd::{LANES, Lanes, Stride};
+use super::{Quality, gcd};
 
 /// Largest table with a row for every position: above it (rates with hardly a common factor, such
 /// as 44101 to 48000) neighbouring rows of a coarser table are interpolated. All pairs of the usual
-/// rates from 8 to 192 kHz need less than 2 MiB.
-const EXACT_LIMIT_BYTES: u64 = 4 << 20;
+/// rates from 8 to 192 kHz stay below.
+const EXACT_LIMIT_BYTES: usize = 4 << 20;
+/// Largest table that is worth its place for groups of eight: what the second cache level holds
+/// beside the samples. Groups of four repeat after fewer outputs when `up` is odd.
+const EIGHT_LIMIT_BYTES: usize = 512 << 10;
 /// Rows per sample of the narrower rate in an interpolated table: the error of linear interpolation
 /// is (pi / rows)^2 / 8, -142 dB.
 const INTERPOLATED_ROWS: usize = 4096;
@@ -25,14 +30,40 @@ pub(super) struct Table {
     pub(super) up: u32,
     /// Input frames per [`Table::up`] output frames, in lowest terms.
     pub(super) down: u32,
-    /// Length of a row.
+    /// Input frames that an output's sum spans.
     pub(super) taps: usize,
     /// Input frames after the one at or before an output frame that its sum needs.
     pub(super) ahead: usize,
-    /// Rows for positions `0, 1/rows, …`, end to end; one more than `rows` when interpolated.
+    pub(super) rows: Rows,
+}
+
+#[derive(Debug)]
+pub(super) enum Rows {
+    /// A row for every position, in groups that share a window of input.
+    Groups(Groups),
+    /// Neighbouring rows of a coarser table are interpolated.
+    Between(Between),
+}
+
+/// The rows of runs of outputs, each run over the window of its first output.
+#[derive(Debug)]
+pub(super) struct Groups {
+    /// Outputs in a group: 4 or 8.
+    pub(super) size: usize,
+    /// Vectors in a group's window.
+    pub(super) vectors: usize,
+    /// For each group, for each vector, one entry per output.
+    pub(super) data: Vec<Lanes>,
+    pub(super) stride: Stride,
+}
+
+/// Rows for positions `0, 1/rows, …, 1` of an input frame, end to end.
+#[derive(Debug)]
+pub(super) struct Between {
+    up: u32,
+    rows: usize,
+    taps: usize,
     data: Vec<f32>,
-    /// Rows per input frame when neighbours are interpolated.
-    interpolated: Option<usize>,
 }
 
 impl Table {
@@ -42,42 +73,114 @@ impl Table {
         let last = f64::from(up - 1) / f64::from(up);
         let ahead = ((last - low / scale).ceil() as usize).saturating_sub(1);
         let behind = ((high / scale).ceil() as usize).saturating_sub(1);
-        let taps = (behind + 1 + ahead).next_multiple_of(ROW_ALIGN);
-        let exact = u64::from(up) * (taps * size_of::<f32>()) as u64 <= EXACT_LIMIT_BYTES;
-        let rows = if exact {
-            up as usize
-        } else {
-            ((INTERPOLATED_ROWS as f64 * scale).ceil() as usize).max(2)
-        };
-        let interpolated = (!exact).then_some(rows);
-        let count = rows + usize::from(!exact);
-        let response = fill(prototype, scale, rows, count, taps, ahead);
-        // Unit gain at zero frequency: the mean over the rows of their sums is one.
-        let gain = response[..rows * taps].iter().sum::<f64>() / rows as f64;
-        let data = response.iter().map(|tap| (tap / gain) as f32).collect();
-        Self { up, down, taps, ahead, data, interpolated }
+        let exact = behind + 1 + ahead;
+        if let Some(size) = group_size(up, down, exact) {
+            let response = response(prototype, scale, (up as usize, up as usize), exact, ahead);
+            let groups = Groups::new(up, down, size, exact, &response);
+            return Self { up, down, taps: exact, ahead, rows: Rows::Groups(groups) };
+        }
+        let taps = exact.next_multiple_of(ROW_ALIGN);
+        let rows = ((INTERPOLATED_ROWS as f64 * scale).ceil() as usize).max(2);
+        let data = response(prototype, scale, (rows, rows + 1), taps, ahead);
+        Self { up, down, taps, ahead, rows: Rows::Between(Between { up, rows, taps, data }) }
     }
 
     fn bytes(&self) -> usize {
-        self.data.len() * size_of::<f32>()
+        match &self.rows {
+            Rows::Groups(groups) => size_of_val(groups.data.as_slice()),
+            Rows::Between(between) => size_of_val(between.data.as_slice()),
+        }
     }
 
+    /// Samples that may be read after the last that counts, times a tap of zero.
+    pub(super) fn slack(&self) -> usize {
+        match &self.rows {
+            Rows::Groups(groups) => groups.vectors * LANES - self.taps,
+            Rows::Between(_) => 0,
+        }
+    }
+}
+
+/// Outputs until the taps repeat in groups of `size`.
+fn cycle(up: u32, size: usize) -> usize {
+    up as usize / gcd(up, size as u32) as usize * size
+}
+
+/// Vectors of a window that holds the rows of a group.
+fn vectors(up: u32, down: u32, size: usize, taps: usize) -> usize {
+    let shift = ((size as u64 - 1) * u64::from(down)).div_ceil(u64::from(up));
+    (taps + shift as usize).div_ceil(LANES)
+}
+
+/// The group size that suits a ratio; `None` when the table would be too large.
+fn group_size(up: u32, down: u32, taps: usize) -> Option<usize> {
+    let bytes =
+        |size| cycle(up, size).saturating_mul(vectors(up, down, size, taps) * size_of::<Lanes>());
+    let (four, eight) = (bytes(4), bytes(8));
+    if eight <= EIGHT_LIMIT_BYTES || cycle(up, 8) == cycle(up, 4) && eight <= EXACT_LIMIT_BYTES {
+        return Some(8);
+    }
+    (four <= EXACT_LIMIT_BYTES).then_some(4)
+}
+
+impl Groups {
+    /// `response` holds a row of `taps` for each position `0, 1/up, …`.
+    fn new(up: u32, down: u32, size: usize, taps: usize, response: &[f32]) -> Self {
+        let vectors = vectors(up, down, size, taps);
+        let groups = cycle(up, size) / size;
+        let (wide_up, wide_down) = (u64::from(up), u64::from(down));
+        let mut data = vec![Lanes([0.0; LANES]); groups * vectors * size];
+        for (group, data) in data.chunks_exact_mut(vectors * size).enumerate() {
+            let first = (group * size) as u64 * wide_down % wide_up;
+            for row in 0..size {
+                let place = first + row as u64 * wide_down;
+                let (shift, phase) = ((place / wide_up) as usize, (place % wide_up) as usize);
+                for (tap, &value) in response[phase * taps..(phase + 1) * taps].iter().enumerate() {
+                    let at = shift + tap;
+                    data[at / LANES * size + row].0[at % LANES] = value;
+                }
+            }
+        }
+        let step = size as u64 * wide_down;
+        let stride = Stride {
+            up,
+            step: (step / wide_up) as usize,
+            step_phase: (step % wide_up) as u32,
+            groups,
+        };
+        Self { size, vectors, data, stride }
+    }
+}
+
+impl Between {
     fn row(&self, index: usize) -> &[f32] {
         &self.data[index * self.taps..(index + 1) * self.taps]
     }
 
-    /// The output sample `phase / up` of an input frame after the frame at
-    /// `samples[taps - 1 - ahead]`; `samples` holds [`Table::taps`] of them.
+    /// The output sample `phase / up` of an input frame after the frame that `samples`, one row's
+    /// length of them, is centred on.
     pub(super) fn apply(&self, phase: u32, samples: &[f32]) -> f32 {
-        let Some(rows) = self.interpolated else {
-            return dot(self.row(phase as usize), samples);
-        };
-        let along = f64::from(phase) * rows as f64 / f64::from(self.up);
+        let along = f64::from(phase) * self.rows as f64 / f64::from(self.up);
         let index = along as usize;
         let part = (along - index as f64) as f32;
         let (first, second) = (dot(self.row(index), samples), dot(self.row(index + 1), samples));
         first + part * (second - first)
     }
+}
+
+/// Rows of `taps` for as many positions as `count` says, of `rows` per input frame, with unit gain
+/// at zero frequency.
+fn response(
+    prototype: &dyn Prototype,
+    scale: f64,
+    (rows, count): (usize, usize),
+    taps: usize,
+    ahead: usize,
+) -> Vec<f32> {
+    let response = fill(prototype, scale, rows, count, taps, ahead);
+    // The mean over the rows of their sums is one.
+    let gain = response[..rows * taps].iter().sum::<f64>() / rows as f64;
+    response.iter().map(|tap| (tap / gain) as f32).collect()
 }
 
 /// `count` rows of `taps`: row `r` is the response at position `r / rows` of an input frame.
@@ -147,7 +250,7 @@ mod tests {
         let first = table(1, 2, Quality::High);
         assert!(Arc::ptr_eq(&first, &table(1, 2, Quality::High)));
         assert!(!Arc::ptr_eq(&first, &table(1, 2, Quality::LowLatency)));
-        assert_eq!((first.taps, first.ahead), (368, 182));
+        assert_eq!((first.taps, first.ahead), (365, 182));
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! Voice activity detection: where speech starts and ends in a stream.
 
 mod edges;
+mod pair;
+mod steady;
 mod tone;
 
 use std::fmt;
 
+use self::pair::{WINDOW, is_pair};
+use self::steady::Steady;
 use self::tone::is_tone;
 use crate::error::Result;
 use crate::format::check_rate;
@@ -19,7 +23,7 @@ const NETWORK_RATE: u32 = 16_000;
 /// Samples the network takes at once: 16 ms.
 const NETWORK_FRAME: usize = 256;
 /// Frames that the network finds less likely than this are not speech anyway.
-const TONE_CHECK: f32 = 0.05;
+const OTHER_CHECK: f32 = 0.05;
 
 /// What the network said about one frame of 16 ms.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -55,9 +59,11 @@ impl VadOutput {
 /// A streaming voice activity detector for mono audio of any rate.
 ///
 /// The probabilities come from the network of the `earshot` crate, which works on 16 ms frames at
-/// 16 kHz; other rates are converted by a [`Resampler`] first. A frame that is one steady sinusoid
-/// gets probability 0, whatever the network says: it mistakes tones near 300 Hz for a voice. All positions are in samples of the
-/// input from the start of the stream, and all results are the same however the input was cut.
+/// 16 kHz; other rates are converted by a [`Resampler`] first. A frame that is one steady sinusoid,
+/// or with the two frames before it a pair of them, or the end of a quarter of a second of steady
+/// noise, gets probability 0, whatever the network says: it mistakes tones near 300 Hz, those of
+/// telephones, and loud noise for a voice. All positions are in samples of the input from the start
+/// of the stream, and all results are the same however the input was cut.
 ///
 /// ```
 /// use voxloop_audio::{Vad, VadOutput, VadSettings};
@@ -79,6 +85,9 @@ pub struct Vad {
     /// Input samples seen.
     position: u64,
     last_probability: f32,
+    /// The last frames, the newest at the end.
+    window: Box<[f32; WINDOW]>,
+    steady: Box<Steady>,
     at_network_rate: Vec<f32>,
 }
 
@@ -107,6 +116,8 @@ impl Vad {
             frames: 0,
             position: 0,
             last_probability: 0.0,
+            window: Box::new([0.0; WINDOW]),
+            steady: Box::new(Steady::new()),
             at_network_rate: Vec::new(),
         })
     }
@@ -174,19 +185,23 @@ impl Vad {
         self.resampler.reset();
         self.framer.reset();
         self.edges.reset();
+        self.window.fill(0.0);
+        *self.steady = Steady::new();
         (self.frames, self.position, self.last_probability) = (0, 0, 0.0);
     }
 
     /// Judges the frames that `samples` (at the network's rate) complete; positions stop at `end`.
     fn frames(&mut self, samples: &[f32], end: u64, out: &mut VadOutput) -> Result<()> {
         let rate = self.sample_rate();
-        let Self { network, framer, edges, frames, last_probability, .. } = self;
+        let Self { network, framer, edges, frames, last_probability, window, steady, .. } = self;
         framer.process(samples, |frame| {
-            let probability = judge(network, frame);
+            take(window, frame);
+            steady.push(window);
+            let probability = judge(network, window, steady);
+            *last_probability = probability;
             let start = input_position(*frames, rate).min(end);
             *frames += 1;
             let frame_end = input_position(*frames, rate).min(end);
-            *last_probability = probability;
             out.events.extend(edges.step(start, frame_end, probability));
             let is_speech = edges.is_speech();
             out.frames.push(VadFrame { start, end: frame_end, probability, is_speech });
@@ -194,15 +209,32 @@ impl Vad {
     }
 }
 
-/// The network takes finite values in full scale only; a filter's overshoot or a broken source must
-/// not poison its state.
-fn judge(network: &mut earshot::Detector, frame: &[f32]) -> f32 {
-    let mut clean = [0.0_f32; NETWORK_FRAME];
-    for (to, &from) in clean.iter_mut().zip(frame) {
+/// Moves the window on by a frame. The network takes finite values in full scale only; a filter's
+/// overshoot or a broken source must not poison its state.
+fn take(window: &mut [f32; WINDOW], frame: &[f32]) {
+    window.copy_within(NETWORK_FRAME.., 0);
+    for (to, &from) in window[WINDOW - NETWORK_FRAME..].iter_mut().zip(frame) {
         *to = if from.is_nan() { 0.0 } else { from.clamp(-1.0, 1.0) };
     }
-    let probability = network.predict_f32(&clean);
-    if probability >= TONE_CHECK && is_tone(&clean) { 0.0 } else { probability }
+}
+
+/// The network's word on the window's last frame, unless it is plainly something else.
+fn judge(network: &mut earshot::Detector, window: &[f32; WINDOW], steady: &mut Steady) -> f32 {
+    let frame = &window[WINDOW - NETWORK_FRAME..];
+    let probability = network.predict_f32(frame);
+    if probability < OTHER_CHECK {
+        return probability;
+    }
+    let tone = is_tone(frame) || is_pair(window);
+    if tone {
+        steady.tone();
+    }
+    if tone || steady.holds_tone() {
+        // What it has heard would have it take the noise after the tone for speech.
+        network.reset();
+        return 0.0;
+    }
+    if steady.is_noise(window) { 0.0 } else { probability }
 }
 
 /// First input sample of a frame of the network: its time in samples of the input, rounded down.

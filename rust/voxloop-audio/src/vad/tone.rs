@@ -71,7 +71,7 @@ fn peak(signal: &[f64], frequency: f64, width: f64) -> f64 {
 }
 
 /// Correlation with a complex exponential.
-fn demodulate(signal: &[f64], frequency: f64) -> (f64, f64) {
+pub(super) fn demodulate(signal: &[f64], frequency: f64) -> (f64, f64) {
     let (sin, cos) = frequency.sin_cos();
     let (mut s, mut c) = (0.0, 1.0);
     let (mut re, mut im) = (0.0, 0.0);

@@ -7,11 +7,15 @@ mod header;
 mod read;
 mod samples;
 mod sniff;
+mod stream;
 mod write;
+mod writer;
 
 pub use read::{Wav, WavView, decode, parse};
 pub use sniff::sniff;
+pub use stream::WavReader;
 pub use write::{encode, header, wrap};
+pub use writer::WavWriter;
 
 use crate::error::Result;
 use crate::format::{Encoding, Format};

@@ -35,7 +35,10 @@ impl<'a> WavView<'a> {
     /// To `i16`, wider integers keep their upper 16 bits and floats are rounded to nearest; to `f32`,
     /// integers are divided by full scale. Floats are clamped to full scale, NaN gives 0.
     pub fn samples<S: Sample>(&self) -> Vec<S> {
-        samples::convert(self.data, self.info.encoding, self.big_endian)
+        let words = self.data.len() / self.info.encoding.bytes_per_sample();
+        let mut out = Vec::with_capacity(words);
+        samples::convert_into(self.data, self.info.encoding, self.big_endian, &mut out);
+        out
     }
 }
 
@@ -71,7 +74,7 @@ pub fn parse(bytes: &[u8]) -> Result<WavView<'_>> {
         frames: (whole / frame) as u64,
         truncated,
         more_data: Chunks { rest: &rest[padded..], big_endian: header.big_endian }
-            .any(|chunk| chunk == Some(*b"data")),
+            .any(|chunk| &chunk == b"data"),
         data_offset: header.data_offset,
     };
     Ok(WavView { info, big_endian: header.big_endian, data: &rest[..whole] })
@@ -105,7 +108,7 @@ fn walk(bytes: &[u8]) -> Result<Header> {
 }
 
 /// Fewer bytes than a RIFF header: another container, or WAV cut short.
-fn too_short(bytes: &[u8]) -> AudioError {
+pub(super) fn too_short(bytes: &[u8]) -> AudioError {
     match super::sniff(bytes) {
         Container::OtherRiff => {
             AudioError::wav(bytes.len() as u64, "the file ends in the RIFF header")
@@ -118,44 +121,50 @@ fn too_short(bytes: &[u8]) -> AudioError {
 fn extent(rest: &[u8], header: &Header) -> (usize, bool) {
     let Some(claimed) = header.claimed else { return (rest.len(), true) };
     match usize::try_from(claimed) {
-        // Zero stands in the header of a stream whose writer could not come back, but also in that
-        // of an empty file; only in the latter can nothing but chunks follow.
-        Ok(0) if !only_chunks(rest, header.big_endian) => (rest.len(), true),
+        Ok(0) if !is_over(rest, header.big_endian) => (rest.len(), true),
         Ok(size) if size <= rest.len() => (size, false),
         _ => (rest.len(), true),
     }
 }
 
-fn only_chunks(rest: &[u8], big_endian: bool) -> bool {
-    Chunks { rest, big_endian }.all(|chunk| chunk.is_some())
+/// After a data chunk of size 0, whether it really is empty. Zero stands in the header of a stream
+/// whose writer could not come back, but also in that of an empty file, after which nothing can
+/// follow but chunks. The next eight bytes decide, so that a stream needs to hold no more back.
+pub(super) fn is_over(rest: &[u8], big_endian: bool) -> bool {
+    match rest.first_chunk::<8>() {
+        Some(head) => chunk_head(*head, big_endian).is_some_and(|(_, size)| size < LARGEST_EXTRA),
+        // A lone zero is padding.
+        None => matches!(rest, [] | [0]),
+    }
 }
 
-/// The chunks in a run of bytes; the last item is `None` when something else follows.
+/// A chunk after the samples is taken for one below this size: four bytes that happen to be letters
+/// and one that is zero are rare at the start of sound.
+const LARGEST_EXTRA: u32 = 1 << 24;
+
+/// The identifier and size of a chunk, if its identifier is made of letters, digits, blanks and
+/// underscores.
+pub(super) fn chunk_head(head: [u8; 8], big_endian: bool) -> Option<([u8; 4], u32)> {
+    let [a, b, c, d, size @ ..] = head;
+    let id = [a, b, c, d];
+    let size = if big_endian { u32::from_be_bytes(size) } else { u32::from_le_bytes(size) };
+    id.iter().all(|b| b.is_ascii_alphanumeric() || b" _".contains(b)).then_some((id, size))
+}
+
+/// The identifiers of the chunks in a run of bytes, up to what is not a chunk.
 struct Chunks<'a> {
     rest: &'a [u8],
     big_endian: bool,
 }
 
 impl Iterator for Chunks<'_> {
-    type Item = Option<[u8; 4]>;
+    type Item = [u8; 4];
 
     fn next(&mut self) -> Option<Self::Item> {
-        let rest = std::mem::take(&mut self.rest);
-        // A lone zero is the padding of an odd chunk before.
-        if matches!(rest, [] | [0]) {
-            return None;
-        }
-        let Some(([a, b, c, d, size @ ..], body)) = rest.split_first_chunk::<8>() else {
-            return Some(None);
-        };
-        let (id, size) = ([*a, *b, *c, *d], *size);
-        let size =
-            if self.big_endian { u32::from_be_bytes(size) } else { u32::from_le_bytes(size) };
-        let size = size as usize;
-        if size > body.len() || !id.iter().all(|byte| (b' '..=b'~').contains(byte)) {
-            return Some(None);
-        }
-        self.rest = &body[(size + (size & 1)).min(body.len())..];
-        Some(Some(id))
+        let (head, body) = std::mem::take(&mut self.rest).split_first_chunk::<8>()?;
+        let (id, size) = chunk_head(*head, self.big_endian)?;
+        let padded = (size as usize).saturating_add((size & 1) as usize);
+        self.rest = body.get(padded..).unwrap_or_default();
+        Some(id)
     }
 }

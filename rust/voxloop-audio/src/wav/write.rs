@@ -14,7 +14,7 @@ use crate::pcm::Sample;
 /// [`AudioError::Format`] when the size is not whole frames or the file would pass 4 GiB.
 pub fn header(format: &Format, data_bytes: Option<u64>) -> Result<Vec<u8>> {
     let float = format.encoding() == Encoding::Float32;
-    let (fmt_size, header_size) = if float { (18_u32, 58_u32) } else { (16, 44) };
+    let header_size = if float { 58_u32 } else { 44 };
     let (data_size, riff_size, frames) = match data_bytes {
         None => (u32::MAX, u32::MAX, u32::MAX),
         Some(bytes) => {
@@ -26,15 +26,25 @@ pub fn header(format: &Format, data_bytes: Option<u64>) -> Result<Vec<u8>> {
             (size, size + (header_size - 8), frames as u32)
         }
     };
+    let mut out = Vec::with_capacity(header_size as usize);
+    out.extend_from_slice(b"RIFF");
+    out.extend_from_slice(&riff_size.to_le_bytes());
+    out.extend_from_slice(b"WAVE");
+    fmt_chunks(*format, frames, &mut out);
+    out.extend_from_slice(b"data");
+    out.extend_from_slice(&data_size.to_le_bytes());
+    Ok(out)
+}
+
+/// The `fmt ` chunk, and for float32 the `fact` chunk.
+pub(super) fn fmt_chunks(format: Format, frames: u32, out: &mut Vec<u8>) {
+    let float = format.encoding() == Encoding::Float32;
     // Both products fit: at most 768 kHz, 32 channels, 4 bytes.
     let byte_rate = format.bytes_per_second() as u32;
     let block_align = format.bytes_per_frame() as u16;
     let bits = format.encoding().bytes_per_sample() as u16 * 8;
-    let mut out = Vec::with_capacity(header_size as usize);
-    out.extend_from_slice(b"RIFF");
-    out.extend_from_slice(&riff_size.to_le_bytes());
-    out.extend_from_slice(b"WAVEfmt ");
-    out.extend_from_slice(&fmt_size.to_le_bytes());
+    out.extend_from_slice(b"fmt ");
+    out.extend_from_slice(&(if float { 18_u32 } else { 16 }).to_le_bytes());
     out.extend_from_slice(&(if float { 3_u16 } else { 1 }).to_le_bytes());
     out.extend_from_slice(&format.channels().to_le_bytes());
     out.extend_from_slice(&format.sample_rate().to_le_bytes());
@@ -47,9 +57,6 @@ pub fn header(format: &Format, data_bytes: Option<u64>) -> Result<Vec<u8>> {
         out.extend_from_slice(&4_u32.to_le_bytes());
         out.extend_from_slice(&frames.to_le_bytes());
     }
-    out.extend_from_slice(b"data");
-    out.extend_from_slice(&data_size.to_le_bytes());
-    Ok(out)
 }
 
 /// A whole file around samples that are bytes in `format` already.
