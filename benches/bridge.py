@@ -208,7 +208,9 @@ def report(
             cells = []
             for column in columns:
                 values = [run[column] for run in results[case, name]]
-                if column.startswith("pong") and case in {"flat", "paced"}:
+                if (column.startswith("pong") and case in {"flat", "paced"}) or (
+                    column == "wakes" and name == "websockets"
+                ):
                     cells.append("-")
                 else:
                     cells.append(f"{min(values):.3g} / {statistics.median(values):.3g}")
