@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import trio
 
 from support.speech_clips import require_clips
 from support.word_errors import errors
 from voxloop import audio
 from voxloop.local import Local
-from voxloop.providers import STTSettings
+from voxloop.providers import STTSettings, TTSSettings
 
 VOXLOOP = [sys.executable, "-m", "voxloop"]
 
@@ -121,6 +122,22 @@ def test_it_asks_its_own_question_where_there_is_no_clip(tmp_path: Path) -> None
         assert words in done.stdout
     files = {path.name for path in tmp_path.iterdir()}
     assert files == {"question.wav", "question-realtime.wav", "question-pipeline.wav"}
+
+
+async def test_a_caller_with_another_concern_is_handed_over(tmp_path: Path) -> None:
+    clip = tmp_path / "problem.wav"
+    words = "I have a technical problem with my router."
+    async with Local().text_to_speech().synthesize(words, TTSSettings()) as stream:
+        audio.write_wav(clip, audio.concat([chunk async for chunk in stream]))
+    done = await trio.to_thread.run_sync(demo, "--json", "--out", tmp_path / "out", clip)
+    assert done.returncode == 0, done.stderr
+    for engine in ENGINES:
+        outcome = objects(done)[0][engine]
+        assert outcome["handoffs"] == ["TechSupport"]
+        assert outcome["agent"] == "TechSupport"
+        assert outcome["tool_calls"] == []
+        assert outcome["answer"]
+        assert outcome["audio"]
 
 
 def test_clips_of_any_rate_channels_and_encoding_will_do(tmp_path: Path) -> None:

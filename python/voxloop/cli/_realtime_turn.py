@@ -146,6 +146,7 @@ class _Turn:
                     self._progress.nothing_heard()
             case realtime.TranscriptEvent(role="assistant", final=final, text=text, at=at):
                 self._marks.setdefault("first_text", at)
+                self._progress.said()
                 if final:
                     self._said.append(text or "")
             case realtime.AudioEvent(audio=chunk, at=at):
@@ -201,13 +202,14 @@ class _Turn:
 
 
 class _Progress:
-    """Whether the answer is complete: no speech going on, no tool's answer still to come."""
+    """Whether the answer is complete: no speech going on, nothing more to come from the agent."""
 
     def __init__(self) -> None:
         self.spoke = False
         self.answered = False
         self.over = False
         self._speaking = False
+        self._said = False
         self._calls = 0
 
     def user_began(self) -> None:
@@ -222,13 +224,21 @@ class _Progress:
         self.answered = not self._speaking
 
     def began(self) -> None:
+        self._said = self.answered = False
         self._calls = 0
+
+    def said(self) -> None:
+        self._said = True
 
     def called(self) -> None:
         self._calls += 1
 
     def ended(self, *, whole: bool, last: bool) -> None:
-        """A response is over; with calls in it another one follows."""
+        """A response is over; with a call in it another one follows.
+
+        One without words and calls may have been a handoff, which is only told once the server
+        has accepted it: then it takes the time of `_SETTLED_AFTER` to be sure.
+        """
         if whole and not self._speaking and self._calls == 0:
             self.answered = True
-            self.over = self.over or last
+            self.over = self.over or (last and self._said)
