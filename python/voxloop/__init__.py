@@ -8,11 +8,7 @@ are first used, so that ``import voxloop`` costs next to nothing.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
-
-from voxloop._version import __version__
-
+TYPE_CHECKING = False  # as checkers know it, without the 20 ms that importing `typing` takes
 if TYPE_CHECKING:
     from voxloop import audio, local, net, providers, realtime, telemetry, testing, tools, voice
     from voxloop._errors import (
@@ -24,6 +20,7 @@ if TYPE_CHECKING:
         NetworkError,
         VoxloopError,
     )
+    from voxloop._version import __version__
     from voxloop.agents import Agent, Handoff, RunContext
     from voxloop.local import Local
     from voxloop.providers import OpenAI
@@ -70,11 +67,14 @@ _HOME = {
     "RunContext": "agents",
     "Tool": "tools",
     "VoxloopError": "_errors",
+    "__version__": "_version",
     "tool": "tools",
 }
 
 
 def __getattr__(name: str) -> object:
+    import importlib
+
     home = _HOME.get(name)
     if home is not None:
         value: object = getattr(importlib.import_module(f"voxloop.{home}"), name)

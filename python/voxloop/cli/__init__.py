@@ -1,14 +1,17 @@
 """The command line: ``voxloop demo`` and ``voxloop serve``.
 
-This module imports nothing heavy, so that an interrupt is answered from the first moment on.
+This module imports next to nothing, so that an interrupt is answered from the first moment on.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from typing import NoReturn
 
-from voxloop.cli._interrupt import exit_at_once_on_interrupt, leave
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 __all__ = ["main"]
 
@@ -18,7 +21,10 @@ def main() -> NoReturn:
 
     Codes: 0 done, 1 failed, 2 wrong usage, 3 no speech was found, 130 interrupted.
     """
-    exit_at_once_on_interrupt()
+    # Until trio runs there is nothing to close.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    from voxloop.cli._interrupt import leave
+
     try:
         from voxloop.cli._app import app
     except ModuleNotFoundError as error:

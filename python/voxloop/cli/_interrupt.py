@@ -1,8 +1,8 @@
 """Ctrl-C: exit code 130 within a second, whatever is going on.
 
-Before trio runs there is nothing to close, so the handler ends the process. While trio runs the
-block is cancelled, which closes what it opened; a watchdog ends the process should that take
-longer than it may (a C library that holds the interpreter, say).
+Before trio runs there is nothing to close, and `voxloop.cli.main` lets the process end at once.
+While trio runs the block is cancelled, which closes what it opened; a watchdog ends the process
+should that take longer than it may (a C library that holds the interpreter, say).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable
-from types import FrameType
 from typing import NoReturn, TypeVar
 
 EXIT_INTERRUPTED = 130
@@ -29,15 +28,6 @@ def leave() -> NoReturn:
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(EXIT_INTERRUPTED)
-
-
-def exit_at_once_on_interrupt() -> None:
-    """Make an interrupt end the process at once."""
-    signal.signal(signal.SIGINT, _exit)
-
-
-def _exit(_signal: int, _frame: FrameType | None) -> None:
     os._exit(EXIT_INTERRUPTED)
 
 
