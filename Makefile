@@ -13,7 +13,7 @@ SAY := @printf '\n== %s\n'
 .PHONY: help demo test test-rust test-python test-pythons lint format wheel bench-bridge bench-first-audio clean
 
 help: ## Show the commands
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
 
 $(VENV)/.made:
 	$(SAY) "A virtual environment in $(VENV)"
