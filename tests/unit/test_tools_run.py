@@ -180,12 +180,12 @@ async def test_a_timeout_gives_the_call_up(kind: str) -> None:
         await trio.sleep(30)
 
     def slow_sync() -> None:
-        time.sleep(0.5)
+        time.sleep(2.0)
 
     made = tool(name="slow", timeout=0.05)(slow_async if kind == "async" else slow_sync)
     started = time.monotonic()
     outcome = await run(made)
-    assert time.monotonic() - started < 0.4
+    assert time.monotonic() - started < 1.5
     assert outcome.status == "timeout"
     assert outcome.output == "Tool 'slow' took longer than 0.05 s and was stopped."
 

@@ -72,10 +72,10 @@ async def test_a_greeting_comes_first() -> None:
 async def test_speech_is_heard_while_the_greeting_plays() -> None:
     workflow = voice.SimpleWorkflow(lambda text: "Bye.", greeting="Hello there, who is it?")
     stream = voice.StreamedAudioInput()
-    line = pipeline(workflow, tts=ScriptedTTS(delay=0.2))
+    line = pipeline(workflow, tts=ScriptedTTS(delay=1.0))
     async with line, line.run_streamed(stream) as result:
         await stream.push(SPEECH)
-        with trio.fail_after(0.15):  # less than the greeting takes
+        with trio.fail_after(0.8):  # less than the greeting takes
             while stream.buffered_seconds:  # noqa: ASYNC110 - there is no event for it
                 await trio.sleep(0.01)
         stream.close()

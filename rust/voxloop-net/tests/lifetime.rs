@@ -103,7 +103,7 @@ fn connections_cut_at_random_moments_leave_nothing() {
         drop(client);
         worst = worst.max(begun.elapsed());
     }
-    assert!(worst < Duration::from_millis(100), "dropping took {worst:?}");
+    assert!(worst < Duration::from_secs(1), "dropping took {worst:?}");
     eventually("all tasks end", || runtime::live_tasks() == 0);
     // The server's sockets are in this process too.
     eventually("all descriptors are closed", || descriptors() <= before);

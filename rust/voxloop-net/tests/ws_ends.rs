@@ -147,7 +147,7 @@ fn a_peer_that_is_silent_is_noticed_and_one_that_answers_is_not() {
     let took = begun.elapsed();
     assert!(matches!(end, NetError::Timeout { phase: Phase::Ping, .. }), "{end:?}");
     assert!(end.retryable());
-    assert!(took >= Duration::from_millis(450) && took < Duration::from_millis(1_400), "{took:?}");
+    assert!(took >= Duration::from_millis(450) && took < Duration::from_secs(4), "{took:?}");
     silent.join();
     std::thread::sleep(Duration::from_millis(300));
     let stats = other.stats();
