@@ -71,10 +71,17 @@ impl Sample for i16 {
     }
 
     fn scale(samples: &mut [Self], factor: f32) {
-        for sample in samples {
-            // Finite times finite is a number; it is as if divided and multiplied by full scale.
-            let scaled = (f32::from(*sample) * factor).clamp(-32_768.0, 32_767.0);
-            *sample = (scaled + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()) as i16;
+        // Finite times finite is a number; it is as if divided and multiplied by full scale.
+        let one = |sample: i16| {
+            let scaled = (f32::from(sample) * factor).clamp(-32_768.0, 32_767.0);
+            (scaled + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()) as i16
+        };
+        let (blocks, rest) = samples.as_chunks_mut::<32>();
+        for block in blocks {
+            *block = block.map(one);
+        }
+        for sample in rest {
+            *sample = one(*sample);
         }
     }
 
