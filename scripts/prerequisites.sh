@@ -22,11 +22,11 @@ done
   Debian and Ubuntu keep it apart: apt-get install python3-venv"
 
 PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
-command -v cargo >/dev/null 2>&1 || fail "a Rust toolchain (cargo, rustc 1.88 or newer) is needed and was not found.
+command -v cargo >/dev/null 2>&1 || fail "a Rust toolchain (cargo, rustc 1.89 or newer) is needed and was not found.
   Get it by the instructions on rustup.rs, then open a new shell."
 rust=$(rustc --version | cut -d' ' -f2)
 minor=$(printf '%s' "$rust" | cut -d. -f2)
-[ "$minor" -ge 88 ] || fail "rustc 1.88 or newer is needed; this one is $rust. Update it: rustup update stable"
+[ "$minor" -ge 89 ] || fail "rustc 1.89 or newer is needed; this one is $rust. Update it: rustup update stable"
 command -v "${CC:-cc}" >/dev/null 2>&1 || fail "a C compiler is needed (a dependency of the TLS library builds with it).
   Debian: apt-get install gcc libc6-dev; macOS: xcode-select --install"
 
