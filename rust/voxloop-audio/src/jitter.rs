@@ -175,9 +175,11 @@ impl<T: Copy + Default> JitterBuffer<T> {
         let mut given = 0;
         if self.is_playing() && wanted > 0 {
             given = wanted.min(self.depth());
-            for (to, from) in out.iter_mut().zip(self.queue.drain(..given * channels)) {
-                *to = from;
-            }
+            let (front, back) = self.queue.as_slices();
+            let first = front.len().min(given * channels);
+            out[..first].copy_from_slice(&front[..first]);
+            out[first..given * channels].copy_from_slice(&back[..given * channels - first]);
+            self.queue.drain(..given * channels);
             if self.state != State::Draining {
                 self.state = State::Playing;
             }

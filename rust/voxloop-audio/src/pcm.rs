@@ -39,6 +39,8 @@ pub trait Sample: sealed::Sealed + Copy + Default + PartialEq + std::fmt::Debug 
     /// Multiplies each sample: `i16` rounds to nearest, halves to even, and clamps; `f32` does
     /// neither.
     fn scale(samples: &mut [Self], factor: f32);
+    /// Sum of the squares in full-scale units.
+    fn energy(samples: &[Self]) -> f64;
     /// Adds each of `other` to the sample at its place, clamped to full scale.
     fn add(samples: &mut [Self], other: &[Self]);
     /// Appends `samples` as little-endian bytes to `out`.
@@ -69,9 +71,32 @@ impl Sample for i16 {
     }
 
     fn scale(samples: &mut [Self], factor: f32) {
-        for sample in samples {
-            *sample = f32_to_i16(sample.to_f32() * factor);
+        // Finite times finite is a number; it is as if divided and multiplied by full scale.
+        let one = |sample: i16| {
+            let scaled = (f32::from(sample) * factor).clamp(-32_768.0, 32_767.0);
+            (scaled + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()) as i16
+        };
+        let (blocks, rest) = samples.as_chunks_mut::<32>();
+        for block in blocks {
+            *block = block.map(one);
         }
+        for sample in rest {
+            *sample = one(*sample);
+        }
+    }
+
+    fn energy(samples: &[Self]) -> f64 {
+        // Exact: two squares fit 32 bits without a sign, and a block's pairs are added in 64.
+        let (blocks, rest) = samples.as_chunks::<16>();
+        let square = |sample: i16| (i32::from(sample) * i32::from(sample)) as u32;
+        let mut sums = [0_u64; 8];
+        for block in blocks {
+            for (sum, two) in sums.iter_mut().zip(block.as_chunks::<2>().0) {
+                *sum += u64::from(square(two[0]) + square(two[1]));
+            }
+        }
+        let rest = rest.iter().map(|&sample| u64::from(square(sample)));
+        rest.chain(sums).sum::<u64>() as f64 / (32_768.0 * 32_768.0)
     }
 
     fn add(samples: &mut [Self], other: &[Self]) {
@@ -119,6 +144,19 @@ impl Sample for f32 {
         }
     }
 
+    fn energy(samples: &[Self]) -> f64 {
+        // Sums side by side, so that no addition waits for the one before.
+        let (blocks, rest) = samples.as_chunks::<16>();
+        let square = |sample: f32| f64::from(sample) * f64::from(sample);
+        let mut sums = [0.0_f64; 16];
+        for block in blocks {
+            for (sum, &sample) in sums.iter_mut().zip(block) {
+                *sum += square(sample);
+            }
+        }
+        rest.iter().map(|&sample| square(sample)).chain(sums).sum()
+    }
+
     fn add(samples: &mut [Self], other: &[Self]) {
         for (sample, &other) in samples.iter_mut().zip(other) {
             *sample = (*sample + other).clamp(-1.0, 1.0);
@@ -138,12 +176,14 @@ impl Sample for f32 {
     }
 }
 
+/// 1.5 * 2^23: added to a float of at most 16 bits, it leaves the rounded integer in the low bits.
+const MAGIC: f32 = 12_582_912.0;
+
 /// Nearest `i16` to `value * 32768`, halves to even, clamped; NaN gives 0.
 ///
 /// Adding 1.5 * 2^23 leaves the rounded integer in the low bits of the float, which vectorises on
 /// plain SSE2 where `f32::round_ties_even` is a call per sample.
 pub fn f32_to_i16(value: f32) -> i16 {
-    const MAGIC: f32 = 12_582_912.0;
     let value = if value.is_nan() { 0.0 } else { value };
     let scaled = (value * 32_768.0).clamp(-32_768.0, 32_767.0);
     (scaled + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()) as i16
@@ -262,16 +302,7 @@ pub fn rms<S: Sample>(samples: &[S]) -> f32 {
     if samples.is_empty() {
         return 0.0;
     }
-    // Sums side by side, so that no addition waits for the one before.
-    let mut sums = [0.0_f64; 8];
-    let (blocks, rest) = samples.as_chunks::<8>();
-    let square = |sample: S| f64::from(sample.to_f32()) * f64::from(sample.to_f32());
-    for block in blocks {
-        for (sum, &sample) in sums.iter_mut().zip(block) {
-            *sum += square(sample);
-        }
-    }
-    let sum = rest.iter().map(|&sample| square(sample)).chain(sums).sum::<f64>();
+    let sum = S::energy(samples);
     (sum / samples.len() as f64).sqrt() as f32
 }
 

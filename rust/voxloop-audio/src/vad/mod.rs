@@ -8,7 +8,7 @@ mod tone;
 use std::fmt;
 
 use self::pair::{WINDOW, is_pair};
-use self::steady::Steady;
+use self::steady::{Spectrum, Steady};
 use self::tone::is_tone;
 use crate::error::Result;
 use crate::format::check_rate;
@@ -24,6 +24,8 @@ const NETWORK_RATE: u32 = 16_000;
 const NETWORK_FRAME: usize = 256;
 /// Frames that the network finds less likely than this are not speech anyway.
 const OTHER_CHECK: f32 = 0.05;
+/// Two tones hold at least this part of a window's energy in two lines of its spectrum.
+const PAIR_CHECK: f64 = 0.95;
 
 /// What the network said about one frame of 16 ms.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -196,8 +198,9 @@ impl Vad {
         let Self { network, framer, edges, frames, last_probability, window, steady, .. } = self;
         framer.process(samples, |frame| {
             take(window, frame);
-            steady.push(window);
-            let probability = judge(network, window, steady);
+            let spectrum = Spectrum::of(window);
+            steady.push(&spectrum);
+            let probability = judge(network, window, &spectrum, steady);
             *last_probability = probability;
             let start = input_position(*frames, rate).min(end);
             *frames += 1;
@@ -219,13 +222,18 @@ fn take(window: &mut [f32; WINDOW], frame: &[f32]) {
 }
 
 /// The network's word on the window's last frame, unless it is plainly something else.
-fn judge(network: &mut earshot::Detector, window: &[f32; WINDOW], steady: &mut Steady) -> f32 {
+fn judge(
+    network: &mut earshot::Detector,
+    window: &[f32; WINDOW],
+    spectrum: &Spectrum,
+    steady: &mut Steady,
+) -> f32 {
     let frame = &window[WINDOW - NETWORK_FRAME..];
     let probability = network.predict_f32(frame);
     if probability < OTHER_CHECK {
         return probability;
     }
-    let tone = is_tone(frame) || is_pair(window);
+    let tone = is_tone(frame) || spectrum.lines > PAIR_CHECK && is_pair(window);
     if tone {
         steady.tone();
     }

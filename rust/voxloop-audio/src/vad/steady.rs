@@ -5,6 +5,7 @@
 //! and where a vowel is held it has a pitch; steady noise does neither.
 
 use std::f64::consts::PI;
+use std::sync::OnceLock;
 
 use super::pair::WINDOW;
 use crate::fourier::{Complex, transform};
@@ -18,6 +19,8 @@ const FRAMES: usize = 3;
 /// Points of the transform of a window.
 const TRANSFORM: usize = 1_024;
 const RATE: f64 = 16_000.0;
+/// Points of the transform on either side of a line that the window spreads it over.
+const LINE: usize = 4;
 /// Edges of the bands in Hz, all within that of a telephone, and the largest standard deviation of
 /// the level in dB that noise has in each. Wider bands average more and move less.
 const BANDS: [(f64, f64, f64); 4] =
@@ -49,15 +52,15 @@ impl Steady {
         Self { levels, count: 0, passing: FRAMES - 1, after_tone: false }
     }
 
-    /// Takes the window that ends with the newest frame. Windows that reach back before the start or
+    /// Takes the spectrum of the window that ends with the newest frame. Windows that reach back before the start or
     /// into a tone are not compared.
-    pub(super) fn push(&mut self, window: &[f32; WINDOW]) {
+    pub(super) fn push(&mut self, spectrum: &Spectrum) {
         if self.passing > 0 {
             self.passing -= 1;
             return;
         }
         self.after_tone = false;
-        self.levels[self.count % HISTORY] = levels(window);
+        self.levels[self.count % HISTORY] = spectrum.levels;
         self.count += 1;
     }
 
@@ -88,18 +91,48 @@ impl Steady {
     }
 }
 
-/// Level of each band in dB.
-fn levels(window: &[f32; WINDOW]) -> [f64; BANDS.len()] {
-    let mut bins = vec![Complex::default(); TRANSFORM];
-    for (at, (bin, &sample)) in bins.iter_mut().zip(window).enumerate() {
-        let along = (at as f64 + 0.5) / WINDOW as f64;
-        bin.re = f64::from(sample) * (PI * along).sin().powi(2);
+/// What the spectrum of a window says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spectrum {
+    /// Level of each band in dB.
+    levels: [f64; BANDS.len()],
+    /// Part of the energy in the two highest lines, with the width the window gives them.
+    pub(super) lines: f64,
+}
+
+impl Spectrum {
+    pub(super) fn of(window: &[f32; WINDOW]) -> Self {
+        let mut bins = vec![Complex::default(); TRANSFORM];
+        for ((bin, &sample), &weight) in bins.iter_mut().zip(window).zip(hann()) {
+            bin.re = f64::from(sample) * weight;
+        }
+        transform(&mut bins);
+        let mut power: Vec<f64> =
+            bins[..TRANSFORM / 2].iter().map(|b| b.re * b.re + b.im * b.im).collect();
+        let levels = BANDS.map(|(low, high, _)| {
+            let bin = |hertz: f64| (hertz / RATE * TRANSFORM as f64) as usize;
+            let power: f64 = power[bin(low)..bin(high)].iter().sum();
+            10.0 * (power / (WINDOW * WINDOW) as f64 + FLOOR).log10()
+        });
+        let all: f64 = power.iter().sum();
+        let mut line = || {
+            let top = (0..power.len()).max_by(|&a, &b| power[a].total_cmp(&power[b])).unwrap_or(0);
+            let end = (top + LINE + 1).min(power.len());
+            let around = &mut power[top.saturating_sub(LINE)..end];
+            let held: f64 = around.iter().sum();
+            around.fill(0.0);
+            held
+        };
+        let lines = (line() + line()) / all.max(f64::MIN_POSITIVE);
+        Self { levels, lines }
     }
-    transform(&mut bins);
-    BANDS.map(|(low, high, _)| {
-        let bin = |hertz: f64| (hertz / RATE * TRANSFORM as f64) as usize;
-        let power: f64 = bins[bin(low)..bin(high)].iter().map(|b| b.re * b.re + b.im * b.im).sum();
-        10.0 * (power / (WINDOW * WINDOW) as f64 + FLOOR).log10()
+}
+
+/// A raised cosine over the window.
+fn hann() -> &'static [f64; WINDOW] {
+    static WEIGHTS: OnceLock<[f64; WINDOW]> = OnceLock::new();
+    WEIGHTS.get_or_init(|| {
+        std::array::from_fn(|at| (PI * (at as f64 + 0.5) / WINDOW as f64).sin().powi(2))
     })
 }
 
@@ -141,7 +174,7 @@ mod tests {
         windows
             .map(|window| {
                 let window: &[f32; WINDOW] = window.try_into().unwrap();
-                steady.push(window);
+                steady.push(&Spectrum::of(window));
                 steady.is_noise(window)
             })
             .collect()
