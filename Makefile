@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name build.rs)
 SAY := @printf '\n== %s\n'
 
-.PHONY: help demo test test-rust test-python test-pythons lint format wheel bench-bridge bench-first-audio clean
+.PHONY: help demo test test-rust test-python test-pythons lint format wheel bench-bridge bench-first-audio bench-audio clean
 
 help: ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -82,6 +82,18 @@ bench-bridge: $(VENV)/.test ## Measure the bridge against websockets under trio,
 
 bench-first-audio: $(VENV)/.test ## Measure the time from the end of a turn to the first audio
 	@$(BIN)/python benches/first_audio.py $(ARGS)
+
+# Of its own: the peers stay out of the development environment, and the native module is a release build.
+.venv-bench/.made: $(VENV)/.made $(RUST) pyproject.toml
+	$(SAY) "A virtual environment for benches, with a release build and the peers"
+	@$(BIN)/python -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --upgrade 'pip>=25.1' 'maturin>=1.14,<2'
+	@VIRTUAL_ENV=$(abspath .venv-bench) .venv-bench/bin/maturin develop --release
+	@.venv-bench/bin/python -m pip install --quiet --group bench
+	@touch $@
+
+bench-audio: .venv-bench/.made ## Measure resampling, WAV, G.711 and PCM against their peers
+	@.venv-bench/bin/python benches/audio.py $(ARGS)
 
 clean: ## Remove what was built
 	rm -rf $(VENV) .venv-* target dist voxloop-demo

@@ -8,6 +8,8 @@ from typing_extensions import Buffer
 
 _Encoding: TypeAlias = Literal["pcm16", "float32"]
 _Quality: TypeAlias = Literal["high", "low_latency"]
+_Width: TypeAlias = Literal["pcm_u8", "pcm24", "pcm32"]
+_Audio: TypeAlias = AudioChunk | Buffer | npt.NDArray[np.int16] | npt.NDArray[np.float32]
 _Header: TypeAlias = tuple[str, str, bool]
 
 WebSocketItem: TypeAlias = Handshake | tuple[str | bytes, float]
@@ -48,7 +50,8 @@ class AudioChunk:
     ``numpy.frombuffer(chunk, "<i2")``. Slices (``chunk[a:b]``, in frames) share the memory.
 
     Args:
-        data: Bytes-like, laid out as `format` says; copied once.
+        data: Bytes-like, laid out as `format` says. ``bytes`` are shared and kept alive; all else
+            is copied once.
         format: The layout.
 
     Raises:
@@ -99,27 +102,53 @@ class VadEvent:
     def __hash__(self) -> int: ...
 
 @final
+class VadFrame:
+    """What a detector said about one stretch of its input; positions are input frames."""
+
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def probability(self) -> float:
+        """Of speech, 0 to 1."""
+
+    @property
+    def is_speech(self) -> bool:
+        """Whether the stream counts as speech after this stretch."""
+
+@final
 class Resampler:
     def __new__(cls, rate_in: int, rate_out: int, channels: int, quality: _Quality) -> Self: ...
-    def process(self, chunk: AudioChunk) -> AudioChunk: ...
+    def process(self, data: _Audio) -> AudioChunk: ...
     def flush(self) -> AudioChunk: ...
     def reset(self) -> None: ...
     @property
     def delay_frames(self) -> int: ...
+    @property
+    def simd(self) -> str: ...
 
 @final
 class Framer:
     def __new__(cls, format: Format, frames: int) -> Self: ...
-    def process(self, chunk: AudioChunk) -> list[AudioChunk]: ...
+    def process(self, data: _Audio) -> list[AudioChunk]: ...
     def flush(self, pad: bool) -> list[AudioChunk]: ...
+    def reset(self) -> None: ...
+    @property
+    def pending_frames(self) -> int: ...
 
 @final
 class Vad:
     def __new__(
-        cls, sample_rate: int, threshold: float, silence_ms: int, min_speech_ms: int
+        cls,
+        sample_rate: int,
+        threshold: float,
+        release: float,
+        silence_ms: int,
+        min_speech_ms: int,
     ) -> Self: ...
-    def process(self, chunk: AudioChunk) -> list[VadEvent]: ...
-    def flush(self) -> list[VadEvent]: ...
+    def process(self, data: _Audio) -> tuple[list[VadEvent], list[VadFrame]]: ...
+    def flush(self) -> tuple[list[VadEvent], list[VadFrame]]: ...
     def reset(self) -> None: ...
     @property
     def is_speech(self) -> bool: ...
@@ -128,13 +157,264 @@ class Vad:
     @property
     def position(self) -> int: ...
 
-def wav_decode(data: Buffer) -> tuple[AudioChunk, bool]: ...
-def wav_encode(chunk: AudioChunk) -> bytes: ...
-def resample(chunk: AudioChunk, sample_rate: int, quality: _Quality) -> AudioChunk: ...
-def g711_encode(chunk: AudioChunk, law: Literal["ulaw", "alaw"]) -> bytes: ...
-def g711_decode(data: Buffer, law: Literal["ulaw", "alaw"], sample_rate: int) -> AudioChunk: ...
-def to_mono(chunk: AudioChunk) -> AudioChunk: ...
-def rms_dbfs(chunk: AudioChunk) -> float: ...
+@final
+class EnergyGate:
+    def __new__(
+        cls,
+        sample_rate: int,
+        threshold_dbfs: float,
+        margin_db: float,
+        silence_ms: int,
+        min_speech_ms: int,
+    ) -> Self: ...
+    def process(self, data: _Audio) -> tuple[list[VadEvent], list[VadFrame]]: ...
+    def flush(self) -> tuple[list[VadEvent], list[VadFrame]]: ...
+    def reset(self) -> None: ...
+    @property
+    def is_speech(self) -> bool: ...
+    @property
+    def floor_dbfs(self) -> float | None: ...
+    @property
+    def position(self) -> int: ...
+
+@final
+class Dither:
+    """Rounding to 16 bits with triangular dither of two steps, for an error that is plain noise.
+
+    The mean and the power of the rounding error do not depend on the signal then (Lipshitz,
+    Wannamaker and Vanderkooy 1992), at the price of 4.8 dB more noise. The same seed gives the
+    same output, however the stream is cut.
+
+    Args:
+        seed: 0 to 2**64 - 1.
+    """
+
+    def __new__(cls, seed: int) -> Self: ...
+    def process(self, data: _Audio) -> AudioChunk:
+        """The next chunk as PCM16."""
+
+@final
+class JitterStats:
+    """Counters of a `JitterBuffer`: ``pushed == played + dropped + cleared`` and what is held."""
+
+    @property
+    def pushed(self) -> int:
+        """Frames taken."""
+
+    @property
+    def played(self) -> int:
+        """Frames of sound given out."""
+
+    @property
+    def dropped(self) -> int:
+        """Frames given up because the buffer was full."""
+
+    @property
+    def cleared(self) -> int:
+        """Frames given up by `JitterBuffer.clear`."""
+
+    @property
+    def concealed(self) -> int:
+        """Frames of silence in place of sound that had not come in time."""
+
+    @property
+    def underruns(self) -> int:
+        """Times that it ran dry."""
+
+    @property
+    def overruns(self) -> int:
+        """Pushes that found too little room."""
+
+@final
+class JitterBuffer:
+    def __new__(cls, format: Format, target: int, capacity: int, drop_newest: bool) -> Self: ...
+    def push(self, data: _Audio) -> int: ...
+    def pull(self, frames: int) -> tuple[AudioChunk, int]: ...
+    def end(self) -> None: ...
+    def clear(self) -> int: ...
+    def set_target(self, frames: int) -> None: ...
+    @property
+    def depth(self) -> int: ...
+    @property
+    def target(self) -> int: ...
+    @property
+    def capacity(self) -> int: ...
+    @property
+    def is_playing(self) -> bool: ...
+    @property
+    def stats(self) -> JitterStats: ...
+
+@final
+class Heard:
+    """How far one item of a `PlaybackLedger` has come, in frames."""
+
+    @property
+    def played(self) -> int: ...
+    @property
+    def pending(self) -> int:
+        """Queued and not yet played."""
+
+    @property
+    def dropped(self) -> int:
+        """Queued and given up."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all that was queued has been played."""
+
+@final
+class PlaybackLedger:
+    """What of each item was really heard, to the frame.
+
+    Sound is entered with `queue` as it is handed to a device that plays in order; `play` says how
+    many frames the device has played since.
+
+    Args:
+        sample_rate: Hertz of the device.
+
+    Raises:
+        AudioFormatError: A rate out of range; from the methods, a negative count.
+
+    Example:
+        >>> from voxloop import audio
+        >>> ledger = audio.PlaybackLedger(24_000)
+        >>> ledger.queue("item_1", 24_000)
+        >>> ledger.play(6_000)
+        0
+        >>> (ledger.heard_ms("item_1"), ledger.clear())
+        (250, 18000)
+    """
+
+    def __new__(cls, sample_rate: int) -> Self: ...
+    def queue(self, item: str, frames: int) -> None:
+        """Enter frames of an item at the end of the device's queue."""
+
+    def play(self, frames: int) -> int:
+        """The device has played this many more; returns those beyond the queue: silence."""
+
+    def clear(self) -> int:
+        """Give up all that is queued, as when the listener interrupts; returns how many frames."""
+
+    def heard(self, item: str) -> Heard:
+        """How far an item has come; zeros for one never queued."""
+
+    def heard_ms(self, item: str) -> int:
+        """Whole milliseconds of an item that were heard, rounded down."""
+
+    def forget(self, item: str) -> bool:
+        """Drop the account of an item with nothing pending; whether there was one."""
+
+    def items(self) -> list[tuple[str, Heard]]:
+        """Every item, in the order of its first frame."""
+
+    @property
+    def current(self) -> str | None:
+        """The item that plays, or plays next."""
+
+    @property
+    def pending_frames(self) -> int: ...
+    @property
+    def played_frames(self) -> int: ...
+    @property
+    def silence_frames(self) -> int:
+        """Frames played while nothing was queued."""
+
+@final
+class Pace:
+    """What a `Pacer` says at one reading of the clock."""
+
+    @property
+    def due(self) -> int:
+        """Blocks to send now."""
+
+    @property
+    def skipped(self) -> int:
+        """Blocks given up because the caller came too late for them."""
+
+    @property
+    def wait(self) -> float:
+        """Seconds until the next block is due."""
+
+@final
+class Pacer:
+    def __new__(cls, sample_rate: int, frames: int, catch_up: int, lead: int) -> Self: ...
+    def poll(self, now: float) -> Pace: ...
+    def reset(self) -> None: ...
+    @property
+    def interval(self) -> float: ...
+    @property
+    def skipped(self) -> int: ...
+
+@final
+class WavInfo:
+    """What a WAV file says about itself, and what was found to be true."""
+
+    @property
+    def sample_rate(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def encoding(self) -> str:
+        """As stored: pcm_u8, pcm16, pcm24, pcm32, float32, float64, alaw or ulaw."""
+
+    @property
+    def bits(self) -> int:
+        """Bits of a sample that carry signal."""
+
+    @property
+    def channel_mask(self) -> int | None:
+        """Speaker positions of an extensible header."""
+
+    @property
+    def frames(self) -> int:
+        """Whole frames that are there."""
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the header states another length than there is, or none."""
+
+    @property
+    def more_data(self) -> bool:
+        """Whether another data chunk follows, which is not read."""
+
+    @property
+    def data_offset(self) -> int:
+        """Bytes before the first sample."""
+
+@final
+class WavDecoder:
+    def __new__(cls, encoding: _Encoding) -> Self: ...
+    def feed(self, data: Buffer) -> AudioChunk | None: ...
+    def finish(self) -> tuple[AudioChunk, WavInfo]: ...
+    @property
+    def info(self) -> WavInfo | None: ...
+
+def as_chunk(data: _Audio, format: Format | None = None) -> AudioChunk: ...
+def wav_decode(data: Buffer, encoding: _Encoding) -> tuple[AudioChunk, WavInfo]: ...
+def wav_encode(data: _Audio) -> bytes: ...
+def wav_header(format: Format, data_bytes: int | None, seekable: bool) -> bytes: ...
+def wav_parse(data: Buffer) -> WavInfo: ...
+def resample(data: _Audio, sample_rate: int, quality: _Quality) -> AudioChunk: ...
+def alaw_decode(data: Buffer, sample_rate: int) -> AudioChunk: ...
+def alaw_encode(data: _Audio) -> bytes: ...
+def ulaw_decode(data: Buffer, sample_rate: int) -> AudioChunk: ...
+def ulaw_encode(data: _Audio) -> bytes: ...
+def pcm_decode(data: Buffer, width: _Width, format: Format) -> AudioChunk: ...
+def pcm_encode(data: _Audio, width: _Width) -> bytes: ...
+def gain(data: _Audio, factor: float) -> AudioChunk: ...
+def mix(one: _Audio, other: _Audio) -> AudioChunk: ...
+def rms(data: _Audio) -> float: ...
+def peak(data: _Audio) -> float: ...
+def rms_dbfs(data: _Audio) -> float: ...
+def peak_dbfs(data: _Audio) -> float: ...
+def channel(data: _Audio, index: int) -> AudioChunk: ...
+def to_mono(data: _Audio) -> AudioChunk: ...
+def to_pcm16(data: _Audio) -> AudioChunk: ...
+def to_float32(data: _Audio) -> AudioChunk: ...
 
 @final
 class Handshake:

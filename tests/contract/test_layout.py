@@ -103,7 +103,7 @@ def test_unsafe_stands_only_in_the_buffer_protocol_and_the_vector_instructions()
 def test_native_classes_are_frozen() -> None:
     classes = [
         match
-        for path in (ROOT / "rust" / "voxloop-py" / "src").glob("*.rs")
+        for path in (ROOT / "rust" / "voxloop-py" / "src").rglob("*.rs")
         for match in re.findall(r"#\[pyclass\(([^)]*)\)\]", path.read_text("utf-8"))
     ]
     assert len(classes) >= 8

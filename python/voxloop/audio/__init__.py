@@ -1,4 +1,4 @@
-"""Audio values and streams: PCM, WAV, resampling, framing and voice activity detection.
+"""Audio values and streams: PCM, WAV, G.711, resampling, framing, playback, voice activity.
 
 Every function that takes audio takes an `AudioChunk`, bytes-like PCM16 (little-endian, mono at
 24,000 Hz unless a format is given), an ``array.array`` or a numpy array (int16 or float32, shape
@@ -8,20 +8,48 @@ Every function that takes audio takes an `AudioChunk`, bytes-like PCM16 (little-
 from __future__ import annotations
 
 from voxloop._errors import AudioFormatError, WavError
-from voxloop._native import AudioChunk, Format, VadEvent
-from voxloop.audio._chunk import (
-    PCM16K,
-    PCM24K,
-    AudioLike,
-    as_chunk,
-    concat,
-    rms_dbfs,
-    silence,
-    to_mono,
+from voxloop._native import (
+    AudioChunk,
+    Dither,
+    Format,
+    Heard,
+    JitterStats,
+    Pace,
+    PlaybackLedger,
+    VadEvent,
+    VadFrame,
+    WavInfo,
 )
+from voxloop.audio._chunk import PCM16K, PCM24K, AudioLike, as_chunk, concat, silence
 from voxloop.audio._g711 import alaw_decode, alaw_encode, ulaw_decode, ulaw_encode
-from voxloop.audio._streams import Framer, Quality, Resampler, Vad, resample
-from voxloop.audio._wav import TruncatedWavWarning, decode_wav, encode_wav, read_wav, write_wav
+from voxloop.audio._pcm import (
+    Width,
+    channel,
+    decode_pcm,
+    encode_pcm,
+    gain,
+    mix,
+    peak,
+    peak_dbfs,
+    rms,
+    rms_dbfs,
+    to_float32,
+    to_mono,
+    to_pcm16,
+)
+from voxloop.audio._playback import JitterBuffer, Overrun, Pacer
+from voxloop.audio._streams import Framer, Quality, Resampler, resample
+from voxloop.audio._vad import EnergyGate, Vad
+from voxloop.audio._wav import (
+    Encoding,
+    TruncatedWavWarning,
+    decode_wav,
+    encode_wav,
+    read_wav,
+    wav_info,
+    write_wav,
+)
+from voxloop.audio._wavstream import WavDecoder, WavReader, WavWriter
 
 __all__ = [
     "PCM16K",
@@ -29,26 +57,53 @@ __all__ = [
     "AudioChunk",
     "AudioFormatError",
     "AudioLike",
+    "Dither",
+    "Encoding",
+    "EnergyGate",
     "Format",
     "Framer",
+    "Heard",
+    "JitterBuffer",
+    "JitterStats",
+    "Overrun",
+    "Pace",
+    "Pacer",
+    "PlaybackLedger",
     "Quality",
     "Resampler",
     "TruncatedWavWarning",
     "Vad",
     "VadEvent",
+    "VadFrame",
+    "WavDecoder",
     "WavError",
+    "WavInfo",
+    "WavReader",
+    "WavWriter",
+    "Width",
     "alaw_decode",
     "alaw_encode",
     "as_chunk",
+    "channel",
     "concat",
+    "decode_pcm",
     "decode_wav",
+    "encode_pcm",
     "encode_wav",
+    "gain",
+    "mix",
+    "peak",
+    "peak_dbfs",
     "read_wav",
     "resample",
+    "rms",
     "rms_dbfs",
     "silence",
+    "to_float32",
     "to_mono",
+    "to_pcm16",
     "ulaw_decode",
     "ulaw_encode",
+    "wav_info",
     "write_wav",
 ]

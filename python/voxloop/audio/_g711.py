@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from voxloop import _native
 from voxloop._native import AudioChunk
-from voxloop.audio._chunk import AudioLike, as_chunk
+from voxloop.audio._chunk import AudioLike
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 def ulaw_encode(chunk: AudioLike) -> bytes:
     """PCM16 to u-law, one byte a sample, at the chunk's own rate."""
-    return _native.g711_encode(as_chunk(chunk), "ulaw")
+    return _native.ulaw_encode(chunk)
 
 
 def ulaw_decode(data: Buffer, *, sample_rate: int = 8_000) -> AudioChunk:
     """u-law bytes to PCM16 mono."""
-    return _native.g711_decode(data, "ulaw", sample_rate)
+    return _native.ulaw_decode(data, sample_rate)
 
 
 def alaw_encode(chunk: AudioLike) -> bytes:
     """PCM16 to A-law, one byte a sample, at the chunk's own rate."""
-    return _native.g711_encode(as_chunk(chunk), "alaw")
+    return _native.alaw_encode(chunk)
 
 
 def alaw_decode(data: Buffer, *, sample_rate: int = 8_000) -> AudioChunk:
     """A-law bytes to PCM16 mono."""
-    return _native.g711_decode(data, "alaw", sample_rate)
+    return _native.alaw_decode(data, sample_rate)

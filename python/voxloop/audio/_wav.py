@@ -1,4 +1,4 @@
-"""WAV files in and out."""
+"""WAV files held whole in memory."""
 
 from __future__ import annotations
 
@@ -6,43 +6,70 @@ import os
 import tempfile
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, Literal, TypeAlias, cast
 
 from voxloop import _native
 from voxloop._errors import AudioFormatError
-from voxloop._native import AudioChunk
-from voxloop.audio._chunk import AudioLike, as_chunk
+from voxloop._native import AudioChunk, WavInfo
+from voxloop.audio._chunk import AudioLike
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+Encoding: TypeAlias = Literal["pcm16", "float32"]
 
 
 class TruncatedWavWarning(UserWarning):
     """A WAV file ended before the length in its header; what was there has been read."""
 
 
-def decode_wav(data: Buffer) -> AudioChunk:
-    """Decode a whole WAV file held in memory to PCM16.
+def decode_wav(data: Buffer, *, encoding: Encoding = "pcm16") -> AudioChunk:
+    """Decode a whole WAV file held in memory.
 
     Reads PCM of 8 to 32 bits, float, A-law and u-law, canonical and extensible headers, RF64 and
     BW64, and the open-ended headers that streaming encoders write. Sizes in headers are never
     trusted; a partial last frame is dropped.
 
+    Args:
+        data: Bytes-like. Of ``bytes`` that hold PCM16 the chunk shares the memory, whatever their
+            length.
+        encoding: Of the result. To ``"pcm16"``, wider integers keep their upper 16 bits and floats
+            are rounded; to ``"float32"``, integers are divided by full scale.
+
     Raises:
         WavError: Not a WAV file, or one that cannot be read; names the format it looks like.
     """
-    return _native.wav_decode(data)[0]
+    return _native.wav_decode(data, encoding)[0]
+
+
+def wav_info(data: Buffer) -> WavInfo:
+    """What a whole WAV file held in memory says about itself; the samples are not touched.
+
+    Raises:
+        WavError: Not a WAV file, or one that cannot be read.
+    """
+    return _native.wav_parse(data)
 
 
 def encode_wav(chunk: AudioLike) -> bytes:
-    """Encode to a WAV file with a canonical 44-byte header (PCM16) or its float32 counterpart."""
-    return _native.wav_encode(as_chunk(chunk))
+    """Encode to a WAV file with a canonical 44-byte header (PCM16) or its float32 counterpart.
+
+    Raises:
+        AudioFormatError: The file would pass 4 GiB; a `WavWriter` can write it.
+    """
+    return _native.wav_encode(chunk)
 
 
-def read_wav(source: str | os.PathLike[str] | Buffer | BinaryIO) -> AudioChunk:
+def read_wav(
+    source: str | os.PathLike[str] | Buffer | BinaryIO, *, encoding: Encoding = "pcm16"
+) -> AudioChunk:
     """Read a WAV file from a path, from bytes or from a binary file object.
 
     A file that was cut short is read as far as it goes, with a `TruncatedWavWarning`.
+
+    Args:
+        source: The file.
+        encoding: Of the result; see `decode_wav`.
 
     Raises:
         OSError: The file cannot be opened.
@@ -56,8 +83,8 @@ def read_wav(source: str | os.PathLike[str] | Buffer | BinaryIO) -> AudioChunk:
             raise AudioFormatError("the file must be opened in binary mode ('rb')")
     else:
         data = cast("Buffer", source)
-    chunk, truncated = _native.wav_decode(data)
-    if truncated:
+    chunk, info = _native.wav_decode(data, encoding)
+    if info.truncated:
         warnings.warn(
             "the WAV file ends before the length its header states", TruncatedWavWarning, 2
         )

@@ -1,12 +1,16 @@
 //! Audio that Python and Rust share: an immutable run of whole frames over `Bytes`.
 
+use std::borrow::Cow;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
+use bytemuck::Pod;
 use bytes::Bytes;
 use pyo3::exceptions::PyBufferError;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PySlice, PyTuple};
 use voxloop_audio as core;
 
@@ -82,10 +86,30 @@ impl AudioChunk {
         Self { data, format }
     }
 
-    /// Wraps 16-bit samples.
-    pub(crate) fn from_i16(samples: &[i16], sample_rate: u32, channels: u16) -> core::Result<Self> {
-        let format = core::Format::new(sample_rate, channels, core::Encoding::Pcm16)?;
-        Ok(Self::from_bytes(core::pcm::to_le_bytes(samples).into(), format))
+    /// Wraps samples without a copy.
+    pub(crate) fn from_samples<S: core::Sample + Pod + Send + Sync>(
+        samples: Vec<S>,
+        sample_rate: u32,
+        channels: u16,
+    ) -> core::Result<Self> {
+        let format = core::Format::new(sample_rate, channels, S::ENCODING)?;
+        Ok(Self::from_bytes(packed(samples), format))
+    }
+
+    /// Wraps bytes that may end inside a frame, which is an error.
+    pub(crate) fn checked(py: Python<'_>, data: Bytes, format: core::Format) -> PyResult<Self> {
+        if data.len().is_multiple_of(format.bytes_per_frame()) {
+            return Ok(Self { data, format });
+        }
+        let text = format!(
+            "{} bytes are not a whole number of frames of {} bytes ({} channel(s), {}); \
+             keep the odd bytes for the next chunk",
+            data.len(),
+            format.bytes_per_frame(),
+            format.channels(),
+            format.encoding().name()
+        );
+        Err(error::misuse(py, "AudioFormatError", &text))
     }
 
     pub(crate) fn data(&self) -> &Bytes {
@@ -96,38 +120,46 @@ impl AudioChunk {
         self.format
     }
 
-    /// The samples as 16-bit integers, interleaved.
-    pub(crate) fn to_i16(&self) -> core::Result<Vec<i16>> {
-        match self.format.encoding() {
-            core::Encoding::Pcm16 => core::pcm::i16_from_le_bytes(&self.data),
-            core::Encoding::Float32 => {
-                Ok(core::pcm::convert(&core::pcm::f32_from_le_bytes(&self.data)?))
-            }
-            other => Err(core::AudioError::Format {
-                what: "encoding",
-                came: other.name().to_owned(),
-                wanted: "pcm16 or float32".to_owned(),
-            }),
+    pub(crate) fn is_float(&self) -> bool {
+        self.format.encoding() == core::Encoding::Float32
+    }
+
+    /// The samples as 16-bit integers, interleaved; borrowed if that is what they are.
+    pub(crate) fn i16s(&self) -> core::Result<Cow<'_, [i16]>> {
+        if self.is_float() {
+            return Ok(Cow::Owned(core::pcm::convert(&self.f32s()?)));
+        }
+        match in_place(&self.data) {
+            Some(samples) => Ok(Cow::Borrowed(samples)),
+            None => core::pcm::i16_from_le_bytes(&self.data).map(Cow::Owned),
         }
     }
 
-    /// The samples as floats in [-1, 1), interleaved.
-    pub(crate) fn to_f32(&self) -> core::Result<Vec<f32>> {
-        match self.format.encoding() {
-            core::Encoding::Float32 => core::pcm::f32_from_le_bytes(&self.data),
-            _ => Ok(core::pcm::convert(&self.to_i16()?)),
+    /// The samples as floats in [-1, 1), interleaved; borrowed if that is what they are.
+    pub(crate) fn f32s(&self) -> core::Result<Cow<'_, [f32]>> {
+        if !self.is_float() {
+            let samples = self.i16s()?;
+            let mut wide = Vec::with_capacity(samples.len());
+            <i16 as core::Sample>::widen(&samples, &mut wide);
+            return Ok(Cow::Owned(wide));
+        }
+        match in_place(&self.data) {
+            Some(samples) => Ok(Cow::Borrowed(samples)),
+            None => core::pcm::f32_from_le_bytes(&self.data).map(Cow::Owned),
         }
     }
 
-    fn frame_count(&self) -> usize {
+    pub(crate) fn frame_count(&self) -> usize {
         self.data.len() / self.format.bytes_per_frame()
     }
 
     /// `numpy.frombuffer` over `owner`, shaped `(frames,)` or `(frames, channels)`.
     fn array<'py>(&self, owner: &Bound<'py, PyAny>, dtype: &str) -> PyResult<Bound<'py, PyAny>> {
+        static FROM_BUFFER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = owner.py();
-        let numpy = py.import("numpy").map_err(|_| error::numpy_is_missing(py))?;
-        let flat = numpy.call_method1("frombuffer", (owner, dtype))?;
+        let from_buffer = FROM_BUFFER.import(py, "numpy", "frombuffer");
+        let from_buffer = from_buffer.map_err(|_| error::numpy_is_missing(py))?;
+        let flat = from_buffer.call1((owner, dtype))?;
         if self.format.channels() == 1 {
             return Ok(flat);
         }
@@ -139,20 +171,8 @@ impl AudioChunk {
 impl AudioChunk {
     #[new]
     fn new(py: Python<'_>, data: &Bound<'_, PyAny>, format: &Format) -> PyResult<Self> {
-        let bytes = copy_buffer(data)?;
-        let format = format.inner;
-        if bytes.len() % format.bytes_per_frame() != 0 {
-            let text = format!(
-                "{} bytes are not a whole number of frames of {} bytes ({} channel(s), {}); \
-                 keep the odd bytes for the next chunk",
-                bytes.len(),
-                format.bytes_per_frame(),
-                format.channels(),
-                format.encoding().name()
-            );
-            return Err(error::misuse(py, "AudioFormatError", &text));
-        }
-        Ok(Self { data: bytes, format })
+        let bytes = raw_bytes(data)?;
+        Self::checked(py, bytes, format.inner)
     }
 
     #[getter]
@@ -195,9 +215,16 @@ impl AudioChunk {
 
     fn float32<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let this = slf.get();
-        let samples = this.to_f32().map_err(|failure| error::audio(slf.py(), &failure))?;
-        let bytes = PyBytes::new(slf.py(), &core::pcm::to_le_bytes(&samples));
-        this.array(bytes.as_any(), "<f4")
+        if this.is_float() {
+            return this.array(slf.as_any(), "<f4");
+        }
+        let format = this.format;
+        let wide = this.f32s().and_then(|samples| {
+            Self::from_samples(samples.into_owned(), format.sample_rate(), format.channels())
+        });
+        let wide = wide.map_err(|failure| error::audio(slf.py(), &failure))?;
+        let wide = Bound::new(slf.py(), wide)?;
+        wide.get().array(wide.as_any(), "<f4")
     }
 
     fn __len__(&self) -> usize {
@@ -273,17 +300,49 @@ impl AudioChunk {
     }
 }
 
-/// Copies a bytes-like object: its owner may change or move it as soon as Python runs again.
-pub(crate) fn copy_buffer(data: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+/// The samples that little-endian bytes are, where this machine and their place in memory allow it.
+fn in_place<S: Pod>(data: &[u8]) -> Option<&[S]> {
+    if cfg!(target_endian = "big") {
+        return None;
+    }
+    bytemuck::try_cast_slice(data).ok()
+}
+
+/// Samples as the bytes they are, kept in place.
+pub(crate) fn packed<S: core::Sample + Pod + Send + Sync>(samples: Vec<S>) -> Bytes {
+    struct Kept<S>(Vec<S>);
+    impl<S: Pod> AsRef<[u8]> for Kept<S> {
+        fn as_ref(&self) -> &[u8] {
+            bytemuck::cast_slice(&self.0)
+        }
+    }
+    if cfg!(target_endian = "big") {
+        return core::pcm::to_le_bytes(&samples).into();
+    }
+    Bytes::from_owner(Kept(samples))
+}
+
+/// The bytes of a bytes-like object. Those of `bytes` and of chunks never change and are shared; of
+/// all else a copy is made: its owner may change or move it as soon as Python runs again.
+pub(crate) fn raw_bytes(data: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     if let Ok(chunk) = data.cast::<AudioChunk>() {
         return Ok(chunk.get().data.clone());
     }
     if let Ok(bytes) = data.cast::<PyBytes>() {
-        return Ok(Bytes::copy_from_slice(bytes.as_bytes()));
+        return Ok(shared(bytes));
     }
-    let buffer = pyo3::buffer::PyUntypedBuffer::get(data)?;
-    let view = data.py().import("builtins")?.getattr("memoryview")?.call1((data,))?;
+    copied_bytes(data)
+}
+
+/// A `bytes` object without a copy; it lives as long as the result.
+pub(crate) fn shared(bytes: &Bound<'_, PyBytes>) -> Bytes {
+    Bytes::from_owner(PyBackedBytes::from(bytes.clone()))
+}
+
+/// A copy of any buffer as bytes in C order.
+pub(crate) fn copied_bytes(data: &Bound<'_, PyAny>) -> PyResult<Bytes> {
+    static MEMORY_VIEW: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let view = MEMORY_VIEW.import(data.py(), "builtins", "memoryview")?.call1((data,))?;
     let bytes = view.call_method0("tobytes")?;
-    drop(buffer);
-    Ok(Bytes::copy_from_slice(bytes.cast::<PyBytes>()?.as_bytes()))
+    Ok(shared(bytes.cast::<PyBytes>()?))
 }

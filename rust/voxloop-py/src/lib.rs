@@ -1,6 +1,6 @@
 //! The native module of the Python package: the only crate that knows pyo3.
 //!
-//! It holds no logic of its own. Values are copied at the boundary, errors become the exceptions
+//! It holds no logic of its own. Immutable bytes are shared across the boundary, all else is copied, errors become the exceptions
 //! of `voxloop._errors`, and tokio threads never touch Python.
 
 // Methods of Python classes take `&self`, however small the class is.
@@ -16,10 +16,25 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _native {
     #[pymodule_export]
-    use super::audio::{
-        Framer, Resampler, Vad, VadEvent, g711_decode, g711_encode, resample, rms_dbfs, to_mono,
-        wav_decode, wav_encode,
+    use super::audio::codec::{
+        alaw_decode, alaw_encode, pcm_decode, pcm_encode, ulaw_decode, ulaw_encode,
     };
+    #[pymodule_export]
+    use super::audio::frames::Framer;
+    #[pymodule_export]
+    use super::audio::input::as_chunk;
+    #[pymodule_export]
+    use super::audio::pcm::{
+        Dither, channel, gain, mix, peak, peak_dbfs, rms, rms_dbfs, to_float32, to_mono, to_pcm16,
+    };
+    #[pymodule_export]
+    use super::audio::playback::{Heard, JitterBuffer, JitterStats, Pace, Pacer, PlaybackLedger};
+    #[pymodule_export]
+    use super::audio::resample::{Resampler, resample};
+    #[pymodule_export]
+    use super::audio::vad::{EnergyGate, Vad, VadEvent, VadFrame};
+    #[pymodule_export]
+    use super::audio::wav::{WavDecoder, WavInfo, wav_decode, wav_encode, wav_header, wav_parse};
     #[pymodule_export]
     use super::buffer::{AudioChunk, Format};
     #[pymodule_export]

@@ -15,7 +15,7 @@ pub use read::{Wav, WavView, decode, parse};
 pub use sniff::sniff;
 pub use stream::WavReader;
 pub use write::{encode, header, wrap};
-pub use writer::WavWriter;
+pub use writer::{WavWriter, seekable_header};
 
 use crate::error::Result;
 use crate::format::{Encoding, Format};

@@ -130,7 +130,7 @@ impl<W: Write + Seek> WavWriter<W> {
     /// Those of the writer beneath.
     pub fn seekable(mut to: W, format: &Format) -> Result<Self> {
         let start = to.stream_position()?;
-        let header = sized(*format, None);
+        let header = seekable_header(format, None);
         to.write_all(&header)?;
         Ok(Self::after(to, *format, Some(start), header.len()))
     }
@@ -143,7 +143,7 @@ impl<W: Write + Seek> WavWriter<W> {
     /// header failed half way.
     pub fn finish_seek(mut self) -> Result<W> {
         if let Some(start) = self.start {
-            let header = sized(self.format, Some(self.data_bytes));
+            let header = seekable_header(&self.format, Some(self.data_bytes));
             self.to.seek(SeekFrom::Start(start))?;
             self.to.write_all(&header)?;
             self.to.seek(SeekFrom::Start(start + self.header_bytes + self.data_bytes))?;
@@ -152,13 +152,15 @@ impl<W: Write + Seek> WavWriter<W> {
     }
 }
 
-/// The header of a file with room for 64-bit sizes; without a size, that of a stream.
-fn sized(format: Format, data_bytes: Option<u64>) -> Vec<u8> {
+/// The header of a file that is gone back to at its end: a `JUNK` chunk keeps room for 64-bit sizes,
+/// and a file past 4 GiB becomes RF64 in the same bytes (80, 94 for float32). Without a size, that
+/// of a stream; a part of a frame at the end of `data_bytes` is not counted as one.
+pub fn seekable_header(format: &Format, data_bytes: Option<u64>) -> Vec<u8> {
     let mut out = Vec::with_capacity(94);
     let mut chunks = Vec::with_capacity(46);
     let frames = data_bytes.map(|bytes| bytes / format.bytes_per_frame() as u64);
     let frames_32 = frames.and_then(|n| u32::try_from(n).ok()).unwrap_or(u32::MAX);
-    fmt_chunks(format, frames_32, &mut chunks);
+    fmt_chunks(*format, frames_32, &mut chunks);
     // All that follows the RIFF chunk's own head.
     let around = 4 + 8 + u64::from(DS64_SIZE) + chunks.len() as u64 + 8;
     let riff = data_bytes.map(|bytes| bytes + around);
