@@ -83,13 +83,15 @@ bench-bridge: $(VENV)/.test ## Measure the bridge against websockets under trio,
 bench-first-audio: $(VENV)/.test ## Measure the time from the end of a turn to the first audio
 	@$(BIN)/python benches/first_audio.py $(ARGS)
 
-# Of its own: the peers stay out of the development environment, and the native module is a release build.
+# Of its own: the peers stay out of the development environment. A wheel, since an editable install
+# would put the release build into the source tree, where the tests use it too.
 .venv-bench/.made: $(VENV)/.made $(RUST) pyproject.toml
 	$(SAY) "A virtual environment for benches, with a release build and the peers"
 	@$(BIN)/python -m venv .venv-bench
 	@.venv-bench/bin/python -m pip install --quiet --upgrade 'pip>=25.1' 'maturin>=1.14,<2'
-	@VIRTUAL_ENV=$(abspath .venv-bench) .venv-bench/bin/maturin develop --release
-	@.venv-bench/bin/python -m pip install --quiet --group bench
+	@rm -rf .venv-bench/wheel && .venv-bench/bin/maturin build --release --out .venv-bench/wheel
+	@.venv-bench/bin/python -m pip install --quiet --force-reinstall --no-deps .venv-bench/wheel/*.whl
+	@.venv-bench/bin/python -m pip install --quiet .venv-bench/wheel/*.whl --group bench
 	@touch $@
 
 bench-audio: .venv-bench/.made ## Measure resampling, WAV, G.711 and PCM against their peers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -56,7 +56,7 @@ def test_the_probabilities_do_not_depend_on_the_cut() -> None:
     assert [f for part in found for f in part[1]] == frames
     assert [e for part in found for e in part[0]] == events
     assert frames[0].start == 0
-    assert all(a.end == b.start for a, b in itertools.pairwise(frames))
+    assert all(a.end == b.start for a, b in pairwise(frames))
     assert all(0 <= frame.probability <= 1 for frame in frames)
     assert any(frame.is_speech for frame in frames)
 

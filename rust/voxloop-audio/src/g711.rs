@@ -6,6 +6,8 @@
 //! Sun's code, and `audioop` after it, folds u-law by two's complement after the shift, and differs
 //! for the negative words that lie on, or up to three steps above, a decision value.
 
+use crate::wide::widest;
+
 /// The word each u-law code stands for.
 pub const ULAW_TO_PCM: [i16; 256] = table(true);
 /// The word each A-law code stands for.
@@ -62,7 +64,7 @@ pub fn ulaw_encode_slice(samples: &[i16]) -> Vec<u8> {
         let code = (biased as f32).to_bits().wrapping_sub(((127 + 5) << 4) << 19) >> 19;
         !(code as u8) ^ sign(sample)
     };
-    samples.iter().map(|&s| code(s)).collect()
+    widest(|| samples.iter().map(|&s| code(s)).collect())
 }
 
 /// u-law codes as samples.
@@ -79,7 +81,7 @@ pub fn alaw_encode_slice(samples: &[i16]) -> Vec<u8> {
         let code = if magnitude < 32 { magnitude as u32 } else { high };
         code as u8 ^ sign(sample) ^ 0xD5
     };
-    samples.iter().map(|&s| code(s)).collect()
+    widest(|| samples.iter().map(|&s| code(s)).collect())
 }
 
 /// A-law codes as samples.

@@ -21,6 +21,7 @@ pub mod playback;
 pub mod resample;
 pub mod vad;
 pub mod wav;
+mod wide;
 
 pub use error::{AudioError, Container, Result};
 pub use format::{Encoding, Format};

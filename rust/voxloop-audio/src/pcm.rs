@@ -5,6 +5,7 @@
 
 use crate::error::{AudioError, Result};
 use crate::format::{Encoding, check_channels, check_whole_frames};
+use crate::wide::widest;
 
 mod dither;
 mod level;
@@ -72,37 +73,40 @@ impl Sample for i16 {
 
     fn scale(samples: &mut [Self], factor: f32) {
         // Finite times finite is a number; it is as if divided and multiplied by full scale.
-        let one = |sample: i16| {
+        let one = move |sample: i16| {
             let scaled = (f32::from(sample) * factor).clamp(-32_768.0, 32_767.0);
             (scaled + MAGIC).to_bits().wrapping_sub(MAGIC.to_bits()) as i16
         };
-        let (blocks, rest) = samples.as_chunks_mut::<32>();
-        for block in blocks {
-            *block = block.map(one);
-        }
-        for sample in rest {
-            *sample = one(*sample);
-        }
+        widest(move || {
+            for sample in samples {
+                *sample = one(*sample);
+            }
+        });
     }
 
     fn energy(samples: &[Self]) -> f64 {
         // Exact: two squares fit 32 bits without a sign, and a block's pairs are added in 64.
         let (blocks, rest) = samples.as_chunks::<16>();
         let square = |sample: i16| (i32::from(sample) * i32::from(sample)) as u32;
-        let mut sums = [0_u64; 8];
-        for block in blocks {
-            for (sum, two) in sums.iter_mut().zip(block.as_chunks::<2>().0) {
-                *sum += u64::from(square(two[0]) + square(two[1]));
+        let sums = widest(move || {
+            let mut sums = [0_u64; 8];
+            for block in blocks {
+                for (sum, two) in sums.iter_mut().zip(block.as_chunks::<2>().0) {
+                    *sum += u64::from(square(two[0]) + square(two[1]));
+                }
             }
-        }
+            sums
+        });
         let rest = rest.iter().map(|&sample| u64::from(square(sample)));
         rest.chain(sums).sum::<u64>() as f64 / (32_768.0 * 32_768.0)
     }
 
     fn add(samples: &mut [Self], other: &[Self]) {
-        for (sample, &other) in samples.iter_mut().zip(other) {
-            *sample = sample.saturating_add(other);
-        }
+        widest(move || {
+            for (sample, &other) in samples.iter_mut().zip(other) {
+                *sample = sample.saturating_add(other);
+            }
+        });
     }
 
     fn write_le(samples: &[Self], out: &mut Vec<u8>) {
@@ -110,11 +114,11 @@ impl Sample for i16 {
     }
 
     fn widen(samples: &[Self], out: &mut Vec<f32>) {
-        out.extend(samples.iter().map(|&s| s.to_f32()));
+        widest(|| out.extend(samples.iter().map(|&s| s.to_f32())));
     }
 
     fn narrow(values: &[f32], out: &mut Vec<Self>) {
-        out.extend(values.iter().map(|&v| f32_to_i16(v)));
+        widest(|| out.extend(values.iter().map(|&v| f32_to_i16(v))));
     }
 }
 
@@ -148,12 +152,15 @@ impl Sample for f32 {
         // Sums side by side, so that no addition waits for the one before.
         let (blocks, rest) = samples.as_chunks::<16>();
         let square = |sample: f32| f64::from(sample) * f64::from(sample);
-        let mut sums = [0.0_f64; 16];
-        for block in blocks {
-            for (sum, &sample) in sums.iter_mut().zip(block) {
-                *sum += square(sample);
+        let sums = widest(move || {
+            let mut sums = [0.0_f64; 16];
+            for block in blocks {
+                for (sum, &sample) in sums.iter_mut().zip(block) {
+                    *sum += square(sample);
+                }
             }
-        }
+            sums
+        });
         rest.iter().map(|&sample| square(sample)).chain(sums).sum()
     }
 
@@ -222,7 +229,7 @@ pub fn to_le_bytes<S: Sample>(samples: &[S]) -> Vec<u8> {
 
 /// Samples of one type as another.
 pub fn convert<I: Sample, O: Sample>(samples: &[I]) -> Vec<O> {
-    samples.iter().map(|&s| O::from_f32(s.to_f32())).collect()
+    widest(|| samples.iter().map(|&s| O::from_f32(s.to_f32())).collect())
 }
 
 /// Joins bytes that come in pieces of any size into `i16` samples: an odd byte waits for its other
@@ -308,7 +315,18 @@ pub fn rms<S: Sample>(samples: &[S]) -> f32 {
 
 /// Largest magnitude in full-scale units; 0 for no samples.
 pub fn peak<S: Sample>(samples: &[S]) -> f32 {
-    samples.iter().map(|s| s.to_f32().abs()).fold(0.0, f32::max)
+    // Maxima side by side, so that none waits for the one before.
+    let (blocks, rest) = samples.as_chunks::<16>();
+    let maxima = widest(move || {
+        let mut maxima = [0.0_f32; 16];
+        for block in blocks {
+            for (max, sample) in maxima.iter_mut().zip(block) {
+                *max = max.max(sample.to_f32().abs());
+            }
+        }
+        maxima
+    });
+    rest.iter().map(|sample| sample.to_f32().abs()).chain(maxima).fold(0.0, f32::max)
 }
 
 /// A level in full-scale units as decibels relative to full scale; minus infinity for 0.

@@ -127,7 +127,10 @@ impl AudioChunk {
     /// The samples as 16-bit integers, interleaved; borrowed if that is what they are.
     pub(crate) fn i16s(&self) -> core::Result<Cow<'_, [i16]>> {
         if self.is_float() {
-            return Ok(Cow::Owned(core::pcm::convert(&self.f32s()?)));
+            let samples = self.f32s()?;
+            let mut narrow = Vec::with_capacity(samples.len());
+            <i16 as core::Sample>::narrow(&samples, &mut narrow);
+            return Ok(Cow::Owned(narrow));
         }
         match in_place(&self.data) {
             Some(samples) => Ok(Cow::Borrowed(samples)),
