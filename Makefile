@@ -50,7 +50,7 @@ test-rust: $(VENV)/.made
 
 test-python: $(VENV)/.test
 	$(SAY) "Python tests"
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 test-pythons: $(VENV)/.test ## Import, native tests and demo on every other CPython found, with one abi3 wheel
 	@scripts/other-pythons.sh
