@@ -21,6 +21,17 @@ from voxloop.providers.protocols import (
     Transcript,
 )
 from voxloop.providers.settings import STTSettings, TTSSettings
+from voxloop.providers.transcription import (
+    ServerTurns,
+    SpeechStarted,
+    SpeechStopped,
+    StreamingSpeechToText,
+    TranscriptionEvent,
+    TranscriptionSession,
+    TurnFailed,
+    TurnHeard,
+    TurnPartial,
+)
 
 if TYPE_CHECKING:
     from voxloop.providers.default import default_provider
@@ -37,13 +48,22 @@ __all__ = [
     "RealtimeTarget",
     "RealtimeTransport",
     "STTSettings",
+    "ServerTurns",
+    "SpeechStarted",
+    "SpeechStopped",
     "SpeechToText",
+    "StreamingSpeechToText",
     "TTSSettings",
     "TextDelta",
     "TextDone",
     "TextToSpeech",
     "ToolCall",
     "Transcript",
+    "TranscriptionEvent",
+    "TranscriptionSession",
+    "TurnFailed",
+    "TurnHeard",
+    "TurnPartial",
     "default_provider",
 ]
 
