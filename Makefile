@@ -60,8 +60,8 @@ lint: $(VENV)/.lint ## Formatting, lints, types, stubs, import layers
 	@cargo fmt --all --check
 	@cargo clippy --quiet --workspace --all-targets -- -D warnings
 	$(SAY) "Python: ruff, mypy, pyright, import layers, stub"
-	@$(BIN)/ruff format --check python tests benches
-	@$(BIN)/ruff check python tests benches
+	@$(BIN)/ruff format --check python tests benches examples
+	@$(BIN)/ruff check python tests benches examples
 	@$(BIN)/mypy
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/lint-imports
@@ -69,8 +69,8 @@ lint: $(VENV)/.lint ## Formatting, lints, types, stubs, import layers
 
 format: $(VENV)/.lint ## Format everything
 	@cargo fmt --all
-	@$(BIN)/ruff format python tests benches
-	@$(BIN)/ruff check --fix python tests benches
+	@$(BIN)/ruff format python tests benches examples
+	@$(BIN)/ruff check --fix python tests benches examples
 
 wheel: $(VENV)/.made ## Build the release wheel and prove it in a clean environment without Rust
 	$(SAY) "Building the release wheel"
