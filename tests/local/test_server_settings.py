@@ -97,9 +97,9 @@ def test_eagerness_becomes_a_window() -> None:
             "unknown_parameter",
         ),
         (
-            _input(turn_detection={"type": "server_vad", "idle_timeout_ms": 5000}),
+            _input(turn_detection={"type": "server_vad", "idle_timeout_ms": 4999}),
             "session.audio.input.turn_detection.idle_timeout_ms",
-            "unsupported_parameter",
+            "invalid_value",
         ),
         (
             _input(transcription={"language": "de"}),
@@ -123,10 +123,19 @@ def test_refusals_name_the_field(update: dict[str, object], param: str, code: st
     assert settings == _new()  # refused whole
 
 
-def test_telephone_formats_are_refused_with_the_reason() -> None:
-    for part in ("input", "output"):
-        with pytest.raises(Refusal, match="audio/pcm"):
-            merge(_new(), {"audio": {part: {"format": {"type": "audio/pcmu"}}}})
+def test_telephone_formats_have_one_rate_which_is_not_shown() -> None:
+    update: dict[str, object] = {
+        "audio": {
+            "input": {"format": {"type": "audio/pcmu", "rate": 8000}},
+            "output": {"format": "audio/pcma"},
+        }
+    }
+    settings = merge(_new(), update)
+    assert (settings.input_format, settings.output_format) == ("audio/pcmu", "audio/pcma")
+    audio = settings.wire["audio"]
+    assert audio["input"]["format"] == {"type": "audio/pcmu"}  # type: ignore[index]
+    with pytest.raises(Refusal, match="must be 8000"):
+        merge(_new(), {"audio": {"input": {"format": {"type": "audio/pcmu", "rate": 24000}}}})
 
 
 def test_voice_is_fixed_after_the_first_audio() -> None:

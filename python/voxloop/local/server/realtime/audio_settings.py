@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from voxloop.local.server.realtime import checks
+from voxloop.local.server.realtime.telephone import FORMATS
 from voxloop.local.server.refusal import Refusal
 from voxloop.local.tts import VOICES
 from voxloop.providers import JsonObject
 
 __all__ = ["TurnSettings", "merge_audio"]
+
+_IDLE_MS: Final = (5_000, 30_000)
 
 _EAGERNESS_MS: Final = {"low": 1000, "medium": 600, "auto": 600, "high": 300}
 """Silence that ends a turn under ``semantic_vad``: the local server knows no meaning, so the
@@ -27,6 +30,8 @@ class TurnSettings:
         silence_duration_ms: Silence after which the turn is over.
         create_response: Whether a turn's end starts a response.
         interrupt_response: Whether speech cancels the response under way.
+        idle_timeout_ms: Quiet audio after an answer upon which the server speaks again; None: it
+            waits for ever.
     """
 
     threshold: float = 0.5
@@ -34,6 +39,7 @@ class TurnSettings:
     silence_duration_ms: int = 500
     create_response: bool = True
     interrupt_response: bool = True
+    idle_timeout_ms: int | None = None
 
 
 def merge_audio(
@@ -108,18 +114,12 @@ def _merge_output(target: JsonObject, given: JsonObject, path: str, *, fixed: bo
 def _format(value: object, path: str) -> JsonObject:
     given = checks.object_of({"type": value} if isinstance(value, str) else value, path)
     checks.known_keys(given, ("type", "rate"), path)
-    kind = checks.choice(
-        given.get("type"), f"{path}.type", ("audio/pcm", "audio/pcmu", "audio/pcma")
-    )
-    if kind != "audio/pcm":
-        raise Refusal(
-            f"{path}.type '{kind}' is not implemented by the local server; use audio/pcm at 24000",
-            code="unsupported_format",
-            param=f"{path}.type",
-        )
-    if given.get("rate") not in (None, 24_000):
-        raise Refusal(f"{path}.rate must be 24000, got {given['rate']!r}", param=f"{path}.rate")
-    return {"type": kind, "rate": 24_000}
+    kind = checks.choice(given.get("type"), f"{path}.type", tuple(FORMATS))
+    rate = FORMATS[kind]
+    if given.get("rate") not in (None, rate):
+        raise Refusal(f"{path}.rate must be {rate}, got {given['rate']!r}", param=f"{path}.rate")
+    # The rate of telephone formats is fixed, and the protocol does not name it.
+    return {"type": kind, "rate": rate} if kind == "audio/pcm" else {"type": kind}
 
 
 def _transcription(value: object, path: str) -> JsonObject | None:
@@ -172,11 +172,11 @@ def _server_vad(
         *shared,
     )
     checks.known_keys(given, allowed, path)
+    idle: int | None = None
     if "idle_timeout_ms" in given:
-        raise Refusal(
-            f"{path}.idle_timeout_ms is not implemented by the local server; leave it out",
-            code="unsupported_parameter",
-            param=f"{path}.idle_timeout_ms",
+        low, high = _IDLE_MS
+        idle = checks.integer(
+            given["idle_timeout_ms"], f"{path}.idle_timeout_ms", low=low, high=high
         )
     turns = TurnSettings(
         threshold=checks.number(
@@ -191,6 +191,7 @@ def _server_vad(
             low=50,
             high=10_000,
         ),
+        idle_timeout_ms=idle,
         **shared,
     )
     wire: JsonObject = {
@@ -198,7 +199,7 @@ def _server_vad(
         "threshold": turns.threshold,
         "prefix_padding_ms": turns.prefix_padding_ms,
         "silence_duration_ms": turns.silence_duration_ms,
-        "idle_timeout_ms": None,
+        "idle_timeout_ms": idle,
         **shared,
     }
     return wire, turns

@@ -10,6 +10,7 @@ import msgspec
 from voxloop.local.server.realtime.conversation import Conversation
 from voxloop.local.server.realtime.effects import ResponsePlan
 from voxloop.local.server.realtime.naming import new_id
+from voxloop.local.server.realtime.telephone import Encoder
 from voxloop.providers import ToolCall
 from voxloop.wire import realtime as rt
 
@@ -36,13 +37,8 @@ class ResponseBuilder:
         self._output: list[rt.Item] = []
         self._open: rt.Item | None = None  # the message under way
         self._text = ""
-        self._audio_bytes = 0
+        self._encoder = Encoder(plan.settings.output_format)
         self._previous: str | None = None
-
-    @property
-    def audio_ms(self) -> int:
-        """Length of the audio of the message under way."""
-        return self._audio_bytes // _BYTES_PER_MS
 
     def created(self) -> Events:
         """The response begins."""
@@ -62,12 +58,11 @@ class ResponseBuilder:
     def audio(self, pcm: bytes) -> Events:
         """The message sounds on."""
         events = self._begin_message()
-        self._audio_bytes += len(pcm)
         if self._conversation is not None and self._open is not None:
             self._conversation.add_audio(
                 self._open.id or "", pcm, audio_ms=len(pcm) // _BYTES_PER_MS
             )
-        return [*events, rt.ResponseOutputAudioDelta(delta=pcm, content_index=0, **self._place())]
+        return [*events, *self._sound(self._encoder.process(pcm))]
 
     def end_message(self, status: Status = "completed") -> Events:
         """The message is over; nothing happens when none is under way."""
@@ -81,6 +76,7 @@ class ResponseBuilder:
         place = self._place()
         events: Events = []
         if self._plan.settings.speaks:
+            events += self._sound(self._encoder.flush())
             events.append(rt.ResponseOutputAudioDone(content_index=0, **place))
             events.append(
                 rt.ResponseOutputAudioTranscriptDone(
@@ -92,7 +88,7 @@ class ResponseBuilder:
             events.append(rt.ResponseOutputTextDone(text=self._text, content_index=0, **place))
             part = rt.ContentPart(type="text", text=self._text)
         events.append(rt.ResponseContentPartDone(part=part, content_index=0, **place))
-        self._open, self._text, self._audio_bytes = None, "", 0
+        self._open, self._text = None, ""
         return [*events, *self._end_item(item)]
 
     def call(self, call: ToolCall) -> Events:
@@ -194,6 +190,11 @@ class ResponseBuilder:
         )
         self._output.append(item)
         return events
+
+    def _sound(self, data: bytes) -> Events:
+        if not data:
+            return []
+        return [rt.ResponseOutputAudioDelta(delta=data, content_index=0, **self._place())]
 
     def _part(self) -> rt.ContentPart:
         if self._plan.settings.speaks:

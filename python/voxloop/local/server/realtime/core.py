@@ -28,6 +28,7 @@ from voxloop.local.server.realtime.effects import (
 )
 from voxloop.local.server.realtime.naming import new_id
 from voxloop.local.server.realtime.settings import SessionSettings, merge, response_settings
+from voxloop.local.server.realtime.telephone import InputDecoder
 from voxloop.local.server.realtime.turns import (
     Paused,
     Resumed,
@@ -55,6 +56,8 @@ class SessionCore:
         self.settings = settings
         self.conversation = Conversation()
         self._turns = TurnDetector(settings.turns, sample_rate=SAMPLE_RATE)
+        self._decoder = InputDecoder(settings.input_format)
+        self._quiet_from: int | None = None  # position where the last answer will have been heard
         self._active: str | None = None
         self._side: set[str] = set()
         self._owed = False
@@ -79,9 +82,11 @@ class SessionCore:
             case rt.InputAudioBufferAppend():
                 yield from self.append(event.audio)
             case rt.InputAudioBufferCommit():
+                yield from self._take(self._decoder.flush())
                 turn = self._turns.commit()
                 yield from self._commit(turn, found=self.settings.turns is not None)
             case rt.InputAudioBufferClear():
+                self._decoder.flush()
                 self._turns.clear()
                 self._pending_item = None
                 yield Discard()
@@ -110,28 +115,61 @@ class SessionCore:
         if not self.settings.audio_started:
             self.settings = replace(self.settings, audio_started=True)
 
-    def finished(self, response_id: str) -> Iterator[Effect]:
-        """A response is over; one that was waiting for it begins."""
+    def finished(self, response_id: str, *, audio_ms: int = 0) -> Iterator[Effect]:
+        """A response is over; one that was waiting for it begins.
+
+        Args:
+            response_id: The response.
+            audio_ms: Length of its sound, which the user hears from about now on.
+        """
         self._side.discard(response_id)
         if self._active != response_id:
             return
         self._active = None
+        self._quiet_from = self._turns.position_ms + audio_ms
         if self._owed:
             self._owed = False
             yield self._respond(ResponsePlan(response_id=new_id("resp"), settings=self.settings))
 
-    def append(self, pcm: bytes) -> Iterator[Effect]:
+    def append(self, data: bytes) -> Iterator[Effect]:
         """Take audio: what one ``input_audio_buffer.append`` brings, or a piece of it.
+
+        Args:
+            data: Audio in the session's input format.
 
         Raises:
             Refusal: The buffer is full.
         """
+        yield from self._take(self._decoder.process(data))
+        yield from self._idle()
+
+    def _take(self, pcm: bytes) -> Iterator[Effect]:
         for event in self._turns.feed(pcm):
             yield from self._turn_event(event)
+
+    def _idle(self) -> Iterator[Effect]:
+        """Answer silence: the clock is the audio itself, so that a stalled caller is not idle."""
+        turns, since = self.settings.turns, self._quiet_from
+        if turns is None or turns.idle_timeout_ms is None or since is None or self._turns.in_turn:
+            return
+        if self._turns.position_ms - since < turns.idle_timeout_ms:
+            return
+        self._quiet_from = None
+        item_id = self._pending_item = new_id("item")
+        turn = self._turns.commit_quiet()
+        yield Send(
+            rt.InputAudioBufferTimeoutTriggered(
+                item_id=item_id, audio_start_ms=since, audio_end_ms=turn.end_ms
+            )
+        )
+        yield from self._commit(turn, found=False)
+        if self.settings.answers and self._active is None:
+            yield self._respond(ResponsePlan(response_id=new_id("resp"), settings=self.settings))
 
     def _turn_event(self, event: TurnEvent) -> Iterator[Effect]:
         match event:
             case Started(start_ms=start_ms):
+                self._quiet_from = None
                 self._pending_item = new_id("item")
                 yield Send(
                     rt.InputAudioBufferSpeechStarted(
@@ -190,6 +228,8 @@ class SessionCore:
             )
             self._pending_item = None
             yield Discard()
+        if self.settings.input_format != before.input_format:
+            self._decoder = InputDecoder(self.settings.input_format)
         if self.settings.tools and self.settings.tools != before.tools:
             yield PrepareTools(self.settings.tools)
         yield Send(rt.SessionUpdated(session=self.session))
@@ -224,6 +264,7 @@ class SessionCore:
 
     def _respond(self, plan: ResponsePlan) -> Effect:
         if plan.in_conversation:
+            self._quiet_from = None
             self._active = plan.response_id
         else:
             self._side.add(plan.response_id)

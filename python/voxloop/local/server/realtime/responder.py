@@ -69,6 +69,12 @@ class Responder:
         self._emit = emit
         self._builder = ResponseBuilder(plan, session.conversation)
         self._final: Events | None = None
+        self._audio_ms = 0
+
+    @property
+    def audio_ms(self) -> int:
+        """Length of the sound that was sent, in milliseconds."""
+        return self._audio_ms
 
     async def begin(self) -> None:
         """Announce the response.
@@ -132,6 +138,7 @@ class Responder:
             async for chunk in chunks:
                 self._session.audio_started()
                 pcm = bytes(chunk)
+                self._audio_ms += round(chunk.duration * 1000)
                 for at in range(0, len(pcm), _DELTA_BYTES):
                     await self._emit(self._builder.audio(pcm[at : at + _DELTA_BYTES]))
 

@@ -178,7 +178,7 @@ class _Runner:
             await self._settle()
             await responder.generate()
         # First the state, then the event: who has seen response.done may ask for the next one.
-        effects = list(self._core.finished(plan.response_id))
+        effects = list(self._core.finished(plan.response_id, audio_ms=responder.audio_ms))
         del self._responses[plan.response_id]
         await self._emit(responder.closing(reasons[0] if reasons else "client_cancelled"))
         await self._perform(effects)

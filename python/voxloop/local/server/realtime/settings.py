@@ -80,6 +80,16 @@ class SessionSettings:
         return self.wire["output_modalities"] == ["audio"]
 
     @property
+    def input_format(self) -> str:
+        """Name of the format of appended audio."""
+        return str(cast("JsonObject", self._input["format"])["type"])
+
+    @property
+    def output_format(self) -> str:
+        """Name of the format of spoken audio."""
+        return str(cast("JsonObject", self._output["format"])["type"])
+
+    @property
     def instructions(self) -> str:
         """System text."""
         return str(self.wire["instructions"])

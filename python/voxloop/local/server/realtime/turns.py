@@ -155,6 +155,13 @@ class TurnDetector:
             return Stopped(self._ms(whole.stop), whole.pcm, whole)
         return self._stop(self._settings)
 
+    def commit_quiet(self) -> Stopped:
+        """Take audio without speech as a turn: the silence since the last one, at most some."""
+        first = self._base
+        whole = Segment(first, self._position, self._slice(first, self._position))
+        self._restart()
+        return Stopped(self._ms(whole.stop), whole.pcm, whole)
+
     def clear(self) -> None:
         """Forget what was not committed."""
         self._restart()
