@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import trio
 
 from voxloop import audio
 from voxloop.local import Local
@@ -27,18 +28,19 @@ def blocks() -> list[tuple[str, str]]:
     ]
 
 
-async def question(folder: Path) -> None:
-    async with (
-        Local()
-        .text_to_speech()
-        .synthesize("What is the weather like in Paris?", TTSSettings()) as stream
-    ):
-        audio.write_wav(folder / "question.wav", audio.concat([c async for c in stream]))
+async def spoken(text: str) -> bytes:
+    async with Local().text_to_speech().synthesize(text, TTSSettings()) as stream:
+        return audio.encode_wav(audio.concat([chunk async for chunk in stream]))
+
+
+@pytest.fixture(scope="module")
+def question() -> bytes:
+    return trio.run(spoken, "What is the weather like in Paris?")
 
 
 @pytest.mark.parametrize(("place", "code"), blocks(), ids=lambda value: value[:40])
-async def test_the_block_runs(place: str, code: str, tmp_path: Path) -> None:
-    await question(tmp_path)
+def test_the_block_runs(place: str, code: str, tmp_path: Path, question: bytes) -> None:
+    (tmp_path / "question.wav").write_bytes(question)
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         cwd=tmp_path,
