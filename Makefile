@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name build.rs)
 SAY := @printf '\n== %s\n'
 
-.PHONY: help demo test test-rust test-python test-pythons lint format wheel bench-bridge bench-first-audio bench-audio clean
+.PHONY: help demo test test-rust test-python test-pythons test-peers lint format wheel bench-bridge bench-first-audio bench-audio clean
 
 help: ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -54,6 +54,18 @@ test-python: $(VENV)/.test
 
 test-pythons: $(VENV)/.test ## Import, native tests and demo on every other CPython found, with one abi3 wheel
 	@scripts/other-pythons.sh
+
+# Of its own: openai-agents wants another websockets than our tests.
+.venv-peers/.made: $(VENV)/.made
+	$(SAY) "A virtual environment for other clients of our servers"
+	@$(BIN)/python -m venv .venv-peers
+	@.venv-peers/bin/python -m pip install --quiet 'pip>=25.1'
+	@.venv-peers/bin/python -m pip install --quiet --group peers
+	@touch $@
+
+test-peers: $(VENV)/.test .venv-peers/.made ## Let other clients (openai, openai-agents) talk to our servers
+	$(SAY) "Other clients against our servers"
+	@$(BIN)/python -m pytest tests/peers $(ARGS)
 
 lint: $(VENV)/.lint ## Formatting, lints, types, stubs, import layers
 	$(SAY) "Rust: format and clippy"

@@ -16,6 +16,7 @@ from voxloop.testing import script as s
 
 Json: TypeAlias = dict[str, object]
 BYTES_PER_MS = 48
+DEFAULT_VOICE = "alloy"
 
 
 class Signal:
@@ -125,8 +126,9 @@ class Peer:
 
     async def _update(self, _nursery: trio.Nursery, event: Json) -> None:
         changes = cast("Json", event["session"])
-        output = _branch(changes, "audio", "output")
-        if "voice" in output and self._book.spoken:
+        wanted = _branch(changes, "audio", "output").get("voice")
+        voice = _branch(self.session, "audio", "output").get("voice", DEFAULT_VOICE)
+        if wanted not in (None, voice) and self._book.spoken:
             param = "session.audio.output.voice"
             await self._error(event, "cannot_update_voice", "the voice cannot change", param)
             return
