@@ -14,6 +14,7 @@
     │   ├── ConnectionClosed (trio.BrokenResourceError)
     │   └── ProtocolError                   the peer broke the protocol
     ├── UseAfterClose (trio.ClosedResourceError)
+    ├── BufferFull (trio.WouldBlock)        nothing was taken; wait, or drop something
     ├── ConcurrencyError (trio.BusyResourceError)
     ├── ForkedProcessError                  a handle made before fork, used in the child
     ├── NativeCrash                         a bug of ours, kept to one connection
@@ -201,6 +202,13 @@ class UseAfterClose(VoxloopError, trio.ClosedResourceError):
     """A handle was used after its block was left."""
 
     code = "use_after_close"
+
+
+class BufferFull(VoxloopError, trio.WouldBlock):
+    """A buffer that takes no more for now; nothing of what was given was taken."""
+
+    code = "buffer_full"
+    retryable = True
 
 
 class ConcurrencyError(VoxloopError, trio.BusyResourceError):

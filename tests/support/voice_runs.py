@@ -27,7 +27,11 @@ def pipeline(
     llm: ScriptedLLM | None = None,
     **config: Any,
 ) -> voice.Pipeline:
-    """A pipeline on scripted engines; the default recogniser hears "hello"."""
+    """A pipeline on scripted engines; the default recogniser hears "hello".
+
+    Speech is pushed faster than it was spoken, so answers are not broken off by it unless asked.
+    """
+    config.setdefault("queue_policy", "queue")
     provider = ScriptedProvider(
         stt=ScriptedSTT("hello") if stt is None else stt,  # type: ignore[arg-type]
         tts=ScriptedTTS() if tts is None else tts,  # type: ignore[arg-type]
@@ -109,8 +113,8 @@ def outline(events: Iterable[voice.Event]) -> list[str]:
                     continue
             case voice.TextEvent(text=text):
                 word = f"text {text}"
-            case voice.TranscriptEvent(text=text):
-                word = f"heard {text}"
+            case voice.TranscriptEvent(text=text, final=final):
+                word = f"heard {text}" if final else f"hearing {text}"
             case voice.ToolEvent(kind=kind, name=name):
                 word = f"tool {kind} {name}"
             case voice.HandoffEvent(to_agent=name):
@@ -119,6 +123,10 @@ def outline(events: Iterable[voice.Event]) -> list[str]:
                 word = f"error {type(error).__name__}"
             case voice.MetricsEvent():
                 word = "metrics"
+            case voice.InterruptedEvent(heard_text=text):
+                word = f"interrupted {text}".strip()
+            case voice.SpeechStartedEvent() | voice.SpeechStoppedEvent():
+                continue  # the user's own time: where they stand among the others varies
         words.append(word)
     return words
 
