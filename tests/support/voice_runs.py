@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import trio
 
-from voxloop import voice
+from voxloop import audio, voice
 from voxloop.testing import ScriptedLLM, ScriptedProvider, ScriptedSTT, ScriptedTTS, utterance
 
 SPEECH = utterance(0.6)
@@ -145,3 +145,54 @@ def assert_balanced(events: Iterable[voice.Event]) -> None:
             open_turn = None
     assert open_turn is None
     assert life[-1].event in ("completed", "failed", "cancelled")
+
+
+class Talk:
+    """A streamed run whose events are gathered while a test speaks, waits and interrupts."""
+
+    def __init__(self, result: voice.Result, stream: voice.StreamedAudioInput) -> None:
+        self.result = result
+        self.stream = stream
+        self.events: list[voice.Event] = []
+        self._news = trio.Event()
+
+    async def read(self) -> None:
+        async for event in self.result:
+            self.events.append(event)
+            self._news.set()
+            self._news = trio.Event()
+
+    async def until(self, wanted: Any) -> Any:
+        """The first event for which `wanted` is true, or of that type."""
+        test = wanted if not isinstance(wanted, type) else lambda e: isinstance(e, wanted)
+        with trio.fail_after(20):
+            while True:
+                for event in self.events:
+                    if test(event):
+                        return event
+                await self._news.wait()
+
+    async def say(self, clip: audio.AudioChunk = SPEECH) -> None:
+        for first in range(0, clip.frames, 320):
+            await self.stream.push(clip[first : first + 320])
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def ended(self, turn: int) -> str | None:
+        for event in self.of(voice.LifecycleEvent):
+            if event.event == "turn_ended" and event.turn_id == turn:
+                return event.status  # type: ignore[no-any-return]
+        return None
+
+
+@asynccontextmanager
+async def talk(line: voice.Pipeline, **settings: Any) -> AsyncIterator[Talk]:
+    """Open a talk; at the end the stream is closed and the run read to its end."""
+    stream = voice.StreamedAudioInput(**settings)
+    async with line, line.run_streamed(stream) as result, trio.open_nursery() as nursery:
+        talking = Talk(result, stream)
+        nursery.start_soon(talking.read)
+        yield talking
+        stream.close()
+    assert_balanced(talking.events)

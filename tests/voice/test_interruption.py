@@ -1,73 +1,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
 
-from support.voice_runs import SPEECH, assert_balanced, outline, pipeline
-from voxloop import Agent, audio, tool, voice
+from support.voice_runs import SPEECH, assert_balanced, outline, pipeline, talk
+from voxloop import Agent, tool, voice
 from voxloop.testing import Pause, ScriptedLLM, ScriptedSTT, ScriptedTTS, call, vowels
 
 STORY = (
     "Once upon a time there was a king. He had three daughters and a very old horse. "
     "One day the horse began to speak of other lands and other times."
 )
-
-
-class Talk:
-    """A streamed run whose events are gathered while a test speaks, waits and interrupts."""
-
-    def __init__(self, result: voice.Result, stream: voice.StreamedAudioInput) -> None:
-        self.result = result
-        self.stream = stream
-        self.events: list[voice.Event] = []
-        self._news = trio.Event()
-
-    async def read(self) -> None:
-        async for event in self.result:
-            self.events.append(event)
-            self._news.set()
-            self._news = trio.Event()
-
-    async def until(self, wanted: Any) -> Any:
-        """The first event for which `wanted` is true, or of that type."""
-        test = wanted if not isinstance(wanted, type) else lambda e: isinstance(e, wanted)
-        with trio.fail_after(20):
-            while True:
-                for event in self.events:
-                    if test(event):
-                        return event
-                await self._news.wait()
-
-    async def say(self, clip: audio.AudioChunk = SPEECH) -> None:
-        for first in range(0, clip.frames, 320):
-            await self.stream.push(clip[first : first + 320])
-
-    def of(self, kind: type[Any]) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    def ended(self, turn: int) -> str | None:
-        for event in self.of(voice.LifecycleEvent):
-            if event.event == "turn_ended" and event.turn_id == turn:
-                return event.status  # type: ignore[no-any-return]
-        return None
-
-
-@asynccontextmanager
-async def talk(line: voice.Pipeline) -> AsyncIterator[Talk]:
-    """Open a talk; at the end the stream is closed and the run read to its end."""
-    stream = voice.StreamedAudioInput()
-    async with line, line.run_streamed(stream) as result, trio.open_nursery() as nursery:
-        talking = Talk(result, stream)
-        nursery.start_soon(talking.read)
-        yield talking
-        stream.close()
-    assert_balanced(talking.events)
 
 
 def spoken(turn: int, least_ms: float) -> Any:
