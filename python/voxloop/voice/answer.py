@@ -25,7 +25,7 @@ from voxloop.voice.floor import OpenTurn
 from voxloop.voice.metrics import Mark, TurnClock
 from voxloop.voice.playback import Segment
 from voxloop.voice.report import report_handoff, report_tool
-from voxloop.voice.speech import Run, Speaker
+from voxloop.voice.speech import Run, Speaker, hand_on
 from voxloop.voice.splitter import SentenceSplitter, is_speakable
 from voxloop.voice.workflow import Workflow, open_items
 
@@ -191,7 +191,7 @@ class Answer:
         for text, length in ready:
             start, self._position = self._position, self._position + length
             if is_speakable(text):
-                await segments.send(Segment(text, self._voice, start, self._position))
+                await hand_on(segments, Segment(text, self._voice, start, self._position))
 
     def _flush(self) -> list[tuple[str, int]]:
         """What is left of a message, set apart from the next one, and how long it was."""
@@ -219,7 +219,8 @@ class Answer:
             text = await text_of(filler)
             if is_speakable(text) and not self._written.is_set():
                 position = self._position  # not the workflow's: it takes no room there
-                await segments.send(Segment(text.rstrip() + " ", self._voice, position, position))
+                filled = Segment(text.rstrip() + " ", self._voice, position, position)
+                await hand_on(segments, filled)
 
 
 async def text_of(speech: Speech) -> str:

@@ -287,11 +287,7 @@ class StreamedAudioInput:
             return to_mono(data)
         # An array says its own channels and dtype.
         raw = isinstance(data, (bytes, bytearray, memoryview))
-        encoding = self._encoding if raw else None
-        shape: object = getattr(data, "shape", ())
-        channels = (
-            None if isinstance(shape, tuple) and len(shape) > 1 and not raw else self._channels
-        )
+        encoding, channels = (self._encoding, self._channels) if raw else (None, None)
         return to_mono(_read_samples(data, encoding, self.sample_rate, channels))
 
     def _check_open(self) -> None:

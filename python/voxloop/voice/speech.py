@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 import trio
 
@@ -23,6 +24,8 @@ from voxloop.voice.metrics import TurnClock
 from voxloop.voice.output import Output
 from voxloop.voice.playback import Segment
 from voxloop.voice.probe import Probe
+
+Value = TypeVar("Value")
 
 # Pieces of 100 ms that wait for each segment: 5 s, 240 kB.
 _BUFFERED_PIECES = 50
@@ -135,9 +138,9 @@ class Speaker:
                     measured = {"audio_ms": chunk.duration * 1000, "bytes": len(memoryview(chunk))}
                     tell("voice.tts.chunk", measured, audio=probe.audio(chunk))
                 for piece in framer.process(chunk):
-                    await pieces.send(piece)
+                    await hand_on(pieces, piece)
             for piece in framer.flush():
-                await pieces.send(piece)
+                await hand_on(pieces, piece)
         measured = {"duration_ms": _since(begun), "audio_ms": seconds * 1000, "chars": len(text)}
         tell("voice.tts.complete", measured)
 
@@ -198,6 +201,17 @@ class Speaker:
         if not isinstance(result, AudioChunk):
             raise ConfigError(f"transform gave {type(result).__name__}; give an AudioChunk")
         return result
+
+
+async def hand_on(channel: trio.MemorySendChannel[Value], value: Value) -> None:
+    """Send to the next stage; if that has failed, wait to be cancelled: its error is on its way.
+
+    **Cancellation:** the value is either sent or not.
+    """
+    try:
+        await channel.send(value)
+    except trio.BrokenResourceError:
+        await trio.sleep_forever()
 
 
 def _since(begun: float) -> float:
