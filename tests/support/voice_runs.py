@@ -150,8 +150,11 @@ def assert_balanced(events: Iterable[voice.Event]) -> None:
 class Talk:
     """A streamed run whose events are gathered while a test speaks, waits and interrupts."""
 
-    def __init__(self, result: voice.Result, stream: voice.StreamedAudioInput) -> None:
+    def __init__(
+        self, result: voice.Result, stream: voice.StreamedAudioInput, patience: float
+    ) -> None:
         self.result = result
+        self.patience = patience
         self.stream = stream
         self.events: list[voice.Event] = []
         self._news = trio.Event()
@@ -165,7 +168,7 @@ class Talk:
     async def until(self, wanted: Any) -> Any:
         """The first event for which `wanted` is true, or of that type."""
         test = wanted if not isinstance(wanted, type) else lambda e: isinstance(e, wanted)
-        with trio.fail_after(20):
+        with trio.fail_after(self.patience):
             while True:
                 for event in self.events:
                     if test(event):
@@ -187,11 +190,13 @@ class Talk:
 
 
 @asynccontextmanager
-async def talk(line: voice.Pipeline, **settings: Any) -> AsyncIterator[Talk]:
+async def talk(
+    line: voice.Pipeline, *, patience: float = 20, **settings: Any
+) -> AsyncIterator[Talk]:
     """Open a talk; at the end the stream is closed and the run read to its end."""
     stream = voice.StreamedAudioInput(**settings)
     async with line, line.run_streamed(stream) as result, trio.open_nursery() as nursery:
-        talking = Talk(result, stream)
+        talking = Talk(result, stream, patience)
         nursery.start_soon(talking.read)
         yield talking
         stream.close()
