@@ -110,7 +110,7 @@ bench-audio: .venv-bench/.made ## Measure resampling, WAV, G.711 and PCM against
 	@.venv-bench/bin/python benches/audio.py $(ARGS)
 
 soak-voice: $(VENV)/.test ## Cancel a voice pipeline at 10,000 random points, then stream an hour through it
-	@VOXLOOP_FUZZ_CASES=10000 $(BIN)/python -m pytest -q -s tests/voice/test_cancel_fuzz.py
+	@VOXLOOP_FUZZ_CASES=10000 $(BIN)/python -m pytest -q -s -o faulthandler_timeout=0 tests/voice/test_cancel_fuzz.py
 	@$(BIN)/python benches/voice_soak.py $(ARGS)
 
 clean: ## Remove what was built

@@ -122,7 +122,8 @@ async def run_case(seed: int) -> str:
     outcome = "completed"
     with trio.CancelScope() as scope, cancel_after(scope, steps=steps):
         try:
-            await _run(case, ending)
+            with trio.fail_after(100):  # nothing may hang, wherever it was cut
+                await _run(case, ending)
         except Mine:
             outcome = "raised"
         except (ApiError, TextToSpeechError) as error:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -8,7 +10,7 @@ import trio.testing
 
 from support.scripted_stream import ScriptedStream, ScriptedStreamingSTT
 from support.voice_runs import SPEECH, events_of, outline, pipeline, talk
-from voxloop import audio, voice
+from voxloop import audio, telemetry, voice
 from voxloop._errors import ApiError, ConfigError, ConnectionClosed, SpeechToTextError
 from voxloop.providers import ServerTurns
 from voxloop.testing import ScriptedSTT, ScriptedTTS
@@ -184,15 +186,79 @@ async def test_a_recogniser_of_both_is_streamed_to_on_request() -> None:
 
 async def test_the_recogniser_connects_while_the_greeting_is_made() -> None:
     stt = ScriptedStreamingSTT("one", connect=0.05)
-    line = line_of(
-        stt, "local", workflow=echo("Hello! I am listening."), tts=ScriptedTTS(delay=1.0)
-    )
+
+    class Waits(ScriptedTTS):
+        @asynccontextmanager
+        async def synthesize(self, *arguments: Any) -> AsyncIterator[Any]:
+            await session_of(stt)  # would fail if the greeting had to come first
+            async with super().synthesize(*arguments) as chunks:
+                yield chunks
+
+    line = line_of(stt, "local", workflow=echo("Hello! I am listening."), tts=Waits())
     async with talk(line) as talking:
-        with trio.fail_after(0.9):  # the greeting takes a second
-            await stt.opened.wait()
-        assert talking.of(voice.AudioEvent) == []
         await talking.say()
     assert (talking.ended(0), talking.ended(1)) == ("ok", "ok")
+
+
+async def test_words_that_come_while_more_is_spoken_wait_for_it() -> None:
+    heard: list[str] = []
+
+    async def answer(text: str) -> str:
+        heard.append(text)
+        return "Sunny."
+
+    stt = ScriptedStreamingSTT()
+    workflow = voice.SimpleWorkflow(answer)
+    line = line_of(stt, "semantic_vad", workflow=workflow, queue_policy="interrupt")
+    async with talk(line) as talking:
+        session = await session_of(stt)
+        session.started("a")
+        session.stopped("a")
+        session.started("b")
+        session.heard("a", "the weather")
+        await talking.until(lambda e: getattr(e, "event", "") == "turn_ended")
+        session.stopped("b")
+        session.heard("b", "in Oslo")
+        await talking.until(voice.TextEvent)
+        talking.stream.close()
+        session.finish()
+    assert heard == ["the weather in Oslo"]
+
+
+async def test_a_turn_by_hand_breaks_an_answer_off() -> None:
+    line = line_of(
+        ScriptedSTT("one", "two"),  # type: ignore[arg-type]
+        "manual",
+        tts=ScriptedTTS(seconds_per_char=0.5),
+        queue_policy="interrupt",
+    )
+    async with talk(line) as talking:
+        await talking.say()
+        talking.stream.commit()
+        await talking.until(voice.AudioEvent)
+        await talking.say()
+        talking.stream.commit()
+        await talking.until(lambda e: isinstance(e, voice.TextEvent) and e.turn_id == 2)
+    assert (talking.ended(1), talking.ended(2)) == ("interrupted", "ok")
+
+
+async def test_a_stream_is_told_in_telemetry() -> None:
+    names: list[str] = []
+    telemetry.attach("test", ["voice.stt.*"], lambda name, *_: names.append(name))
+    stt = ScriptedStreamingSTT("one word", ApiError("no"))
+    try:
+        async with talk(line_of(stt, "local")) as talking:
+            await talking.say()
+            await talking.say()
+    finally:
+        telemetry.detach("test")
+    assert sorted(names) == [
+        "voice.stt.complete",
+        "voice.stt.error",
+        "voice.stt.partial",
+        "voice.stt.start",
+        "voice.stt.start",
+    ]
 
 
 async def test_what_was_heard_before_a_loss_is_answered_first() -> None:

@@ -14,7 +14,7 @@ from voxloop.providers import SpeechToText, StreamingSpeechToText
 from voxloop.voice.answer import Engines, text_of
 from voxloop.voice.config import Speech
 from voxloop.voice.input import StreamedAudioInput
-from voxloop.voice.listening import Ears, listen_by_hand, listen_locally
+from voxloop.voice.listening import Deliver, Ears, listen_by_hand, listen_locally
 from voxloop.voice.speech import Run
 from voxloop.voice.streaming import listen_to_stream
 from voxloop.voice.turnwork import HeardTurn, TurnWork
@@ -116,22 +116,23 @@ class Conversation:
         return None
 
     async def _listen(self, turns: trio.MemorySendChannel[_Heard]) -> None:
-        ears = Ears(self._run, turns.send)
         async with turns:
             try:
-                await self._hear(ears)
+                await self._hear(turns.send)
             except Exception as error:
+                self._run.floor.input_ended()
                 await turns.send(_Lost(error))
             finally:
                 self._run.floor.input_ended()
 
-    async def _hear(self, ears: Ears) -> None:
+    async def _hear(self, deliver: Deliver) -> None:
         config, stt = self._engines.config, self._engines.stt
         detection = config.turn_detection
         streamed = config.stream_stt
         if streamed is None:
             streamed = detection.mode in ("server_vad", "semantic_vad")
             streamed = streamed or not isinstance(stt, SpeechToText)
+        ears = Ears(self._run, deliver, streamed=streamed)
         if streamed and isinstance(stt, StreamingSpeechToText):
             await listen_to_stream(
                 self._source, ears, stt=stt, settings=config.stt, detection=detection

@@ -24,14 +24,18 @@ LEAST_TURN_SECONDS = 0.1
 class Ears:
     """What listeners tell of: the user's speech, as events and to whoever has the floor."""
 
-    def __init__(self, run: Run, deliver: Deliver) -> None:
+    def __init__(self, run: Run, deliver: Deliver, *, streamed: bool = False) -> None:
         self._run = run
         self._deliver = deliver
+        self._streamed = streamed
 
     def new_turn(self) -> int:
         """A turn begins without speech being detected."""
         self._run.floor.user_active = True
-        return self._run.floor.next_id()
+        turn_id = self._run.floor.next_id()
+        if self._streamed:
+            self._tell("voice.stt.start", {"at": time.monotonic()}, turn_id)
+        return turn_id
 
     async def started(self, at: float) -> int:
         """Speech begins: the number of its turn."""
@@ -48,17 +52,21 @@ class Ears:
         """The user speaks, without doubt."""
         self._run.floor.user_speaks()
 
-    async def stopped(self, turn_id: int, at: float) -> None:
-        """Speech has ended."""
+    def spoke(self) -> None:
+        """The user has said a whole turn, without it being known before."""
+        self._run.floor.user_speaks()
         self._run.floor.user_stopped()
+
+    async def stopped(self, turn_id: int, at: float, *, quiet: bool = True) -> None:
+        """Speech of a turn has ended; `quiet` unless that of another one goes on."""
+        if quiet:
+            self._run.floor.user_stopped()
         await self._run.output.tell(SpeechStoppedEvent(turn_id=turn_id, at=at))
 
     async def partial(self, turn_id: int, text: str, at: float) -> None:
         """So much of a turn has been understood."""
-        probe = self._run.probe
-        probe.emit(
-            "voice.stt.partial", {"chars": len(text)}, turn_id=turn_id, text=probe.text(text)
-        )
+        words = self._run.probe.text(text)
+        self._tell("voice.stt.partial", {"chars": len(text)}, turn_id, text=words)
         told = TranscriptEvent(text=text, turn_id=turn_id, final=False, at=at)
         await self._run.output.tell(told)
 
@@ -68,9 +76,23 @@ class Ears:
 
     async def heard(self, turn: HeardTurn) -> None:
         """A turn is over."""
-        self._run.floor.user_stopped()
+        probe = self._run.probe
+        waited = (turn.heard_at or 0.0) - (turn.end_of_turn or 0.0)
+        if turn.text is not None:
+            measured = {"duration_ms": waited * 1000, "chars": len(turn.text)}
+            told = probe.text(turn.text.strip())
+            self._tell("voice.stt.complete", measured, turn.turn_id, text=told)
+        elif turn.error is not None:
+            model = self._run.config.stt.model
+            probe.fail("voice.stt.error", turn.error, waited, turn_id=turn.turn_id, model=model)
         await self._deliver(turn)
         self._run.floor.user_active = False
+
+    def _tell(
+        self, name: str, measured: dict[str, float], turn_id: int, *, text: str | None = None
+    ) -> None:
+        model = self._run.config.stt.model
+        self._run.probe.emit(name, measured, turn_id=turn_id, model=model, text=text)
 
 
 async def listen_locally(source: StreamedAudioInput, ears: Ears, detection: TurnDetection) -> None:
@@ -127,6 +149,7 @@ async def listen_by_hand(source: StreamedAudioInput, ears: Ears, detection: Turn
         if not enough:
             ears.nothing()
             return
+        ears.spoke()
         await ears.heard(
             HeardTurn(turn_id=turn_id, audio=concat(said), end_of_speech=last_at, end_of_turn=at)
         )

@@ -9,9 +9,9 @@ voice.pipeline.exception       duration_ms; error, code, message
 voice.turn.start               at; turn_id
 voice.turn.stop                duration_ms, the turn's ``parts_ms`` as NAME_ms, total_ms,
                                turn_latency_ms; turn_id, status
-voice.stt.start                audio_ms; turn_id, model, audio
-voice.stt.partial              chars; turn_id, text
-voice.stt.complete             duration_ms, audio_ms, chars; turn_id, model, text
+voice.stt.start                audio_ms, or ``at`` for a stream; turn_id, model, audio
+voice.stt.partial              chars; turn_id, model, text
+voice.stt.complete             duration_ms, chars, audio_ms unless streamed; turn_id, model, text
 voice.stt.error                duration_ms; turn_id, model, error, code, message
 voice.workflow.start           chars; turn_id, text
 voice.workflow.first_text      duration_ms; turn_id

@@ -32,6 +32,7 @@ class _Spoken:
     """A turn whose words have not come yet."""
 
     turn_id: int
+    speaking: bool = False
     end_of_speech: float = 0.0
     end_of_turn: float = 0.0
 
@@ -108,11 +109,12 @@ class _ServerTurns:
                 if event.item_id not in self._open:
                     self._ears.speaks()
                     turn_id = await self._ears.started(event.at)
-                    self._open[event.item_id] = _Spoken(turn_id)
+                    self._open[event.item_id] = _Spoken(turn_id, speaking=True)
             case SpeechStopped():
                 turn = self._turn(event.item_id)
+                turn.speaking = False
                 turn.end_of_speech = turn.end_of_turn = event.at
-                await self._ears.stopped(turn.turn_id, event.at)
+                await self._ears.stopped(turn.turn_id, event.at, quiet=self._quiet())
             case TurnPartial():
                 turn_id = self._turn(event.item_id).turn_id
                 await self._ears.partial(turn_id, event.text, event.at)
@@ -122,6 +124,9 @@ class _ServerTurns:
                 turn = self._end(event.item_id or "", event.at)
                 await self._ears.heard(_result(turn, event))
 
+    def _quiet(self) -> bool:
+        return not any(turn.speaking for turn in self._open.values())
+
     def _turn(self, item_id: str) -> _Spoken:
         turn = self._open.get(item_id)
         if turn is None:  # speech that the server did not announce, as at the end of the input
@@ -129,10 +134,13 @@ class _ServerTurns:
         return turn
 
     def _end(self, item_id: str, at: float) -> _Spoken:
+        """The turn is over, whether the server has said that its speech is or not."""
         turn = self._turn(item_id)
         del self._open[item_id]
         if not turn.end_of_turn:
             turn.end_of_speech = turn.end_of_turn = at
+            if self._quiet():
+                self._ears.spoke()
         return turn
 
 
@@ -187,10 +195,10 @@ class _OwnTurns:
                 turn, self._open = self._open, None
                 turn.end_of_speech, turn.end_of_turn = what.end_of_speech, what.end_of_turn
                 self._committed.append(turn)
+                await self._ears.stopped(turn.turn_id, what.end_of_turn)
                 if what.rest.frames:
                     await self._session.send(what.rest)
                 await self._session.commit()
-                await self._ears.stopped(turn.turn_id, what.end_of_turn)
 
     async def _feed_by_hand(self) -> None:
         rate = self._source.sample_rate
@@ -221,6 +229,7 @@ class _OwnTurns:
             await self._session.clear()
             return
         turn.end_of_turn = at
+        self._ears.spoke()
         self._committed.append(turn)
         await self._session.commit()
 
@@ -235,7 +244,8 @@ class _OwnTurns:
                 await self._ears.heard(_result(self._committed.popleft(), event))
             case TurnFailed():
                 turn_id = self._ears.new_turn()
-                await self._ears.heard(_result(_Spoken(turn_id, event.at, event.at), event))
+                turn = _Spoken(turn_id, end_of_speech=event.at, end_of_turn=event.at)
+                await self._ears.heard(_result(turn, event))
             case _:
                 pass  # a server's word on speech: it is judged here
 

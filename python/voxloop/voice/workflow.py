@@ -25,8 +25,11 @@ class Workflow(Protocol):
     `run` may be a coroutine function, an async generator, a plain function or a generator, and may
     give a string, a list of strings, any iterator of `Item`, or an async context manager that
     opens one. Plain functions and generators run in a worker thread. Optional are an attribute
-    ``greeting`` (text that is said first in a streamed run), a method ``on_start()`` of the same
-    kinds as `run`, ``use_provider(provider)``, called when a pipeline opens, and ``agent``.
+    ``greeting`` (text that is said first in a streamed run), methods ``on_start()``,
+    ``on_silence()`` and ``on_slow()`` of the same kinds as `run` (see `Config`),
+    ``use_provider(provider)``, called when a pipeline opens, and ``agent``. What `run` gives may
+    have a method ``interrupt(heard=...)``: it is told how much of its text was heard when the
+    answer is broken off.
     """
 
     def run(self, text: str) -> object:
