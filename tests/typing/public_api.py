@@ -61,3 +61,28 @@ async def talk() -> str:
 async def answer() -> voice.Reply:
     async with voice.Pipeline(voice.AgentWorkflow(agent), provider=provider) as pipeline:
         return await pipeline.run_to_end(voice.AudioInput(clip))
+
+
+async def converse(stream: voice.StreamedAudioInput) -> list[str]:
+    config = voice.Config(
+        turn_detection=voice.TurnDetection(mode="semantic_vad", eagerness="high"),
+        queue_policy="interrupt",
+        on_slow="One moment.",
+        transform=lambda piece: audio.gain(piece, 0.5),
+    )
+    cut: list[str] = []
+    async with (
+        voice.Pipeline(voice.AgentWorkflow(agent), provider=provider, config=config) as pipeline,
+        pipeline.run_streamed(stream) as result,
+    ):
+        async for event in result:
+            match event:
+                case voice.AudioEvent(data=piece, turn_id=turn):
+                    result.report_playback(turn, piece.duration * 1000)
+                case voice.InterruptedEvent(heard_text=text):
+                    cut.append(text)
+                case voice.SpeechStartedEvent():
+                    assert_type(result.interrupt(), bool)
+                case _:
+                    pass
+    return cut

@@ -249,6 +249,8 @@ async def test_sound_as_the_application_wants_it() -> None:
         ({"silence_seconds": 0}, "silence_seconds"),
         ({"slow_seconds": "x"}, "slow_seconds"),
         ({"interrupt_after_ms": -1}, "interrupt_after_ms"),
+        ({"interrupt_after_ms": float("nan")}, "interrupt_after_ms"),
+        ({"prefetch": 1.5}, "whole number"),
     ],
 )
 def test_settings_are_checked_when_they_are_made(settings: dict[str, Any], words: str) -> None:

@@ -142,6 +142,8 @@ class Config:
             if not isinstance(value, kind):
                 raise ConfigError(f"{name} must be {kind.__name__}, not {type(value).__name__}")
         _check_range("prefetch", self.prefetch, 1, 16, "segments")
+        if not isinstance(self.prefetch, int):
+            raise ConfigError(f"prefetch is {self.prefetch!r}; give a whole number of segments")
         _check_choice("queue_policy", self.queue_policy, get_args(QueuePolicy))
         _check_range("interrupt_after_ms", self.interrupt_after_ms, 0, 10_000, "milliseconds")
         _check_range("silence_seconds", self.silence_seconds, 0.1, 3600, "seconds")
