@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from voxloop.agents.agent import Agent, Handoff, Instructions, OnHandoff
+from voxloop.agents.agent import (
+    Agent,
+    Handoff,
+    HandoffSettings,
+    InputFilter,
+    Instructions,
+    OnHandoff,
+    ToolChoice,
+)
 from voxloop.agents.conversation import Conversation
+from voxloop.agents.debounce import TextDebounce
 from voxloop.agents.events import (
     AgentDone,
     AgentEvent,
@@ -13,28 +22,53 @@ from voxloop.agents.events import (
     AgentToolCall,
     AgentToolResult,
 )
+from voxloop.agents.guardrail import (
+    InputGuardrail,
+    OutputGuardrail,
+    Release,
+    input_guardrail,
+    output_guardrail,
+)
+from voxloop.agents.hooks import AgentHooks, Hooks, RunHooks, call_hooks
+from voxloop.agents.prompt import Prompt
 from voxloop.agents.resolve import ResolvedAgent, resolve
 from voxloop.agents.scope import open_nursery
 from voxloop.agents.turn import AgentTurn, run_turn
-from voxloop.tools import RunContext
+from voxloop.tools import GuardrailResult, RunContext, run_guardrails
 
 __all__ = [
     "Agent",
     "AgentDone",
     "AgentEvent",
     "AgentHandoff",
+    "AgentHooks",
     "AgentText",
     "AgentTextEnd",
     "AgentToolCall",
     "AgentToolResult",
     "AgentTurn",
     "Conversation",
+    "GuardrailResult",
     "Handoff",
+    "HandoffSettings",
+    "Hooks",
+    "InputFilter",
+    "InputGuardrail",
     "Instructions",
     "OnHandoff",
+    "OutputGuardrail",
+    "Prompt",
+    "Release",
     "ResolvedAgent",
     "RunContext",
+    "RunHooks",
+    "TextDebounce",
+    "ToolChoice",
+    "call_hooks",
+    "input_guardrail",
     "open_nursery",
+    "output_guardrail",
     "resolve",
+    "run_guardrails",
     "run_turn",
 ]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-ToolStatus: TypeAlias = Literal["ok", "error", "timeout"]
-"""What a tool call came to."""
+from voxloop.tools import ToolStatus
 
 ModelStatus: TypeAlias = Literal["completed", "incomplete"]
 """Whether the model said all it had to say."""
@@ -47,7 +46,7 @@ class AgentToolResult:
         name: Name as the model wrote it.
         output: Text that the model gets.
         call_id: Id of the call.
-        status: ``"ok"``, ``"error"`` or ``"timeout"``.
+        status: ``"ok"``, ``"error"``, ``"timeout"`` or ``"rejected"``.
         duration: Seconds that the tool took.
     """
 

@@ -22,7 +22,6 @@ from voxloop.agents.events import (
     AgentToolCall,
     AgentToolResult,
     ModelStatus,
-    ToolStatus,
 )
 from voxloop.agents.resolve import ResolvedAgent, resolve
 from voxloop.agents.scope import open_nursery
@@ -34,7 +33,7 @@ from voxloop.providers import (
     TextDone,
     ToolCall,
 )
-from voxloop.tools import JsonObject, RunContext, Tool, run_tool, unknown_tool
+from voxloop.tools import JsonObject, RunContext, Tool, ToolStatus, run_tool, unknown_tool
 
 
 @dataclass(slots=True)
@@ -159,7 +158,7 @@ class Loop:
             entry.output = unknown_tool(call.name, (*resolved.functions, *resolved.handoffs))
             await self._answered(entry, "error", 0.0)
         else:
-            entry.respond = tool.respond
+            entry.respond = tool.respond is not False
             nursery.start_soon(self._run_tool, tool, entry, resolved.agent.name)
 
     async def _run_tool(self, tool: Tool, entry: _Call, agent_name: str) -> None:

@@ -52,7 +52,7 @@ class Binding:
             values = msgspec.json.decode(text, type=self.struct, dec_hook=_from_model)
         except msgspec.ValidationError as error:
             raise ArgumentsError(f"the arguments do not fit its schema: {error}") from error
-        except (msgspec.DecodeError, UnicodeError) as error:
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise ArgumentsError(f"the arguments are not valid JSON: {error}") from error
         found = {name: getattr(values, name) for name in self.struct.__struct_fields__}
         return {name: value for name, value in found.items() if value is not msgspec.UNSET}
@@ -108,6 +108,45 @@ def describe(
     schema = _schema(struct, parameters, strict=strict)
     positional = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_ONLY)
     return Binding(wants_context, struct, positional), schema, summary
+
+
+def describe_type(kind: Any, *, owner: str) -> JsonObject:
+    """JSON schema of a type whose values are JSON objects, strict.
+
+    Args:
+        kind: A dataclass, a TypedDict, a msgspec struct or a pydantic model.
+        owner: Named in errors.
+
+    Raises:
+        ConfigError: It has no JSON form, or not that of an object.
+    """
+    try:
+        (root,), components = msgspec.json.schema_components(
+            [kind], schema_hook=_model_schema, ref_template="#/$defs/{name}"
+        )
+    except (TypeError, NotImplementedError) as error:
+        raise ConfigError(f"the type of {owner} has no JSON form: {error}") from error
+    schema = flatten({**root, "$defs": components}, strict=True)
+    if schema.get("type") != "object":
+        raise ConfigError(
+            f"the type of {owner} must be that of a JSON object: "
+            "a dataclass, a TypedDict, a msgspec struct or a pydantic model"
+        )
+    return schema
+
+
+def decode_type(kind: Any, text: str) -> Any:
+    """Decode JSON `text` as a value of `kind`; nothing is coerced.
+
+    Raises:
+        ArgumentsError: It is not JSON, or does not fit.
+    """
+    try:
+        return msgspec.json.decode(text, type=kind, dec_hook=_from_model)
+    except msgspec.ValidationError as error:
+        raise ArgumentsError(f"the arguments do not fit its schema: {error}") from error
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise ArgumentsError(f"the arguments are not valid JSON: {error}") from error
 
 
 def bind_by_hand(function: Callable[..., object]) -> Binding:
@@ -232,6 +271,7 @@ def _model_schema(kind: type) -> JsonObject:
 
 
 def _from_model(kind: type, value: object) -> object:
-    if hasattr(kind, "model_validate"):
-        return kind.model_validate(value)
+    if hasattr(kind, "model_validate_json"):
+        # As JSON and strict: "3" is no number, yet a date may be text.
+        return kind.model_validate_json(msgspec.json.encode(value), strict=True)
     raise NotImplementedError(f"{kind.__name__} is not a type that JSON can carry")

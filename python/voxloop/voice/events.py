@@ -151,7 +151,7 @@ class ToolEvent:
         call_id: Ties the result to the call.
         arguments: JSON text as the model wrote it; empty in a result.
         output: Text that the model gets; empty in a call.
-        status: With a result, ``"ok"``, ``"error"`` or ``"timeout"``.
+        status: With a result, ``"ok"``, ``"error"``, ``"timeout"`` or ``"rejected"``.
         duration: With a result, seconds that the tool took.
         turn_id: The turn.
         at: When, in seconds of `time.monotonic`.
@@ -162,7 +162,7 @@ class ToolEvent:
     call_id: str
     arguments: str = ""
     output: str = ""
-    status: Literal["ok", "error", "timeout"] | None = None
+    status: Literal["ok", "error", "timeout", "rejected"] | None = None
     duration: float | None = None
     turn_id: int
     at: float
