@@ -30,9 +30,16 @@ from voxloop.agents.guardrail import (
     output_guardrail,
 )
 from voxloop.agents.hooks import AgentHooks, Hooks, RunHooks, call_hooks
+from voxloop.agents.options import RunOptions
 from voxloop.agents.prompt import Prompt
 from voxloop.agents.resolve import ResolvedAgent, resolve
 from voxloop.agents.scope import open_nursery
+from voxloop.agents.store import (
+    Change,
+    ConversationStore,
+    MemoryStore,
+    StoredConversation,
+)
 from voxloop.agents.turn import AgentTurn, run_turn
 from voxloop.tools import GuardrailResult, RunContext, run_guardrails
 
@@ -47,7 +54,9 @@ __all__ = [
     "AgentToolCall",
     "AgentToolResult",
     "AgentTurn",
+    "Change",
     "Conversation",
+    "ConversationStore",
     "GuardrailResult",
     "Handoff",
     "HandoffSettings",
@@ -55,6 +64,7 @@ __all__ = [
     "InputFilter",
     "InputGuardrail",
     "Instructions",
+    "MemoryStore",
     "OnHandoff",
     "OutputGuardrail",
     "Prompt",
@@ -62,6 +72,8 @@ __all__ = [
     "ResolvedAgent",
     "RunContext",
     "RunHooks",
+    "RunOptions",
+    "StoredConversation",
     "TextDebounce",
     "ToolChoice",
     "call_hooks",

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack
 
 from voxloop._errors import ConfigError, ModelBehaviorError
 from voxloop.agents.checks import (
@@ -22,10 +22,14 @@ from voxloop.agents.checks import (
 from voxloop.agents.guardrail import InputGuardrail, OutputGuardrail
 from voxloop.agents.hooks import Hooks
 from voxloop.agents.prompt import Prompt, PromptSource, as_prompt
-from voxloop.tools import Enabled, JsonObject, RunContext, Tool
+from voxloop.tools import Enabled, JsonObject, RunContext, Tool, ToolSettings
 from voxloop.tools.enabled import check_enabled
 from voxloop.tools.guardrail import as_guardrails
 from voxloop.tools.schema import ArgumentsError, decode_type, describe_type
+
+if TYPE_CHECKING:
+    from voxloop.agents.options import RunOptions
+    from voxloop.providers import LanguageModel
 
 Instructions: TypeAlias = "str | Callable[[RunContext[Any], Agent], str | Awaitable[str]]"
 """System text, or a callable that makes it anew for each response."""
@@ -329,6 +333,42 @@ class Agent:
             **settings,
         )
         return replace(self, handoffs=(*self.handoffs, handoff))
+
+    def as_tool(
+        self,
+        name: str = "",
+        description: str = "",
+        *,
+        model: LanguageModel | None = None,
+        options: RunOptions | None = None,
+        **settings: Unpack[ToolSettings],
+    ) -> Tool:
+        """This agent as a tool of another one: asked with a text, it answers with a text.
+
+        It runs a turn of its own, with its own tools and handoffs and without the history of the
+        conversation; what it says is the output and is not spoken. The other agent keeps the word.
+
+        Args:
+            name: Name of the tool; default ``ask_`` and the agent's name.
+            description: When to use it; default the agent's ``handoff_description``.
+            model: Answers; None takes that of the pipeline that runs the call, in a realtime
+                session that of the provider which goes by the API key.
+            options: Limits, guardrails and hooks of its turns.
+            **settings: Fields of the `Tool`, such as ``timeout``.
+
+        Raises:
+            ConfigError: The name or a setting cannot be used.
+        """
+        from voxloop.agents.nested import agent_tool
+
+        return agent_tool(
+            self,
+            name=name or transfer_name(self.name).replace("transfer_to_", "ask_", 1),
+            description=description,
+            model=model,
+            options=options,
+            settings=dict(settings),
+        )
 
 
 def _asks(prompt: object) -> bool:

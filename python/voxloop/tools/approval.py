@@ -38,12 +38,12 @@ class Decision:
 
     Attributes:
         approved: Whether it may run.
-        message: What the model reads about a rejected call.
+        message: What the model reads about a rejected call; empty for the usual words.
         always: Whether it holds for all later calls of the tool.
     """
 
     approved: bool
-    message: str = NOT_APPROVED
+    message: str = ""
     always: bool = False
 
 
@@ -81,7 +81,7 @@ class Approvals:
 
         With `always` every later call of the tool is rejected with the same message.
         """
-        return self._with(tool, call_id, Decision(False, message or NOT_APPROVED, always))
+        return self._with(tool, call_id, Decision(False, message, always))
 
     def forget(self, tool: str) -> Approvals:
         """The value without a lasting decision about the tool."""

@@ -153,6 +153,7 @@ class ToolEvent:
         output: Text that the model gets; empty in a call.
         status: With a result, ``"ok"``, ``"error"``, ``"timeout"`` or ``"rejected"``.
         duration: With a result, seconds that the tool took.
+        needs_approval: With a call, whether it waits for `AgentWorkflow.approve_tool_call`.
         turn_id: The turn.
         at: When, in seconds of `time.monotonic`.
     """
@@ -164,6 +165,7 @@ class ToolEvent:
     output: str = ""
     status: Literal["ok", "error", "timeout", "rejected"] | None = None
     duration: float | None = None
+    needs_approval: bool = False
     turn_id: int
     at: float
 

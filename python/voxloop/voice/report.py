@@ -23,6 +23,7 @@ async def report_tool(
             name=event.name,
             call_id=event.call_id,
             arguments=event.arguments,
+            needs_approval=event.needs_approval,
             turn_id=turn_id,
             at=now,
         )
