@@ -58,7 +58,7 @@ async def test_what_an_interruption_does_to_a_running_tool(policy: Any, runs_on:
     async with run_turn(conversation, "x", model=model) as events:
         async for event in events:
             if isinstance(event, AgentToolCall):
-                go.set()
+                await go.wait()
                 break
     assert ended == (["booked"] if runs_on else [])
     output = conversation.history[2]["output"]

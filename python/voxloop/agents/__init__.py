@@ -34,6 +34,7 @@ from voxloop.agents.options import RunOptions
 from voxloop.agents.prompt import Prompt
 from voxloop.agents.resolve import ResolvedAgent, resolve
 from voxloop.agents.scope import open_nursery
+from voxloop.agents.sqlite import SqliteStore
 from voxloop.agents.store import (
     Change,
     ConversationStore,
@@ -73,6 +74,7 @@ __all__ = [
     "RunContext",
     "RunHooks",
     "RunOptions",
+    "SqliteStore",
     "StoredConversation",
     "TextDebounce",
     "ToolChoice",
