@@ -22,7 +22,15 @@ from voxloop.agents.checks import (
 from voxloop.agents.guardrail import InputGuardrail, OutputGuardrail
 from voxloop.agents.hooks import Hooks
 from voxloop.agents.prompt import Prompt, PromptSource, as_prompt
-from voxloop.tools import Enabled, JsonObject, RunContext, Tool, ToolSettings
+from voxloop.tools import (
+    Enabled,
+    FileSearch,
+    JsonObject,
+    LocalFileSearch,
+    RunContext,
+    Tool,
+    ToolSettings,
+)
 from voxloop.tools.enabled import check_enabled
 from voxloop.tools.guardrail import as_guardrails
 from voxloop.tools.schema import ArgumentsError, decode_type, describe_type
@@ -195,8 +203,9 @@ class Agent:
         name: Shown in events and to other agents.
         instructions: System text, or a sync or async callable ``(context, agent) -> str`` that is
             asked anew for each response.
-        tools: `Tool` objects, raw JSON function definitions (the application answers those), and
-            hosted tools as plain dicts, which are passed on as they are.
+        tools: `Tool` objects, `FileSearch`, `LocalFileSearch`, raw JSON function definitions (the
+            application answers those), and hosted tools as plain dicts (``web_search``, ``mcp``,
+            ``code_interpreter`` and whatever the API will know), passed on as they are.
         handoffs: Agents or `Handoff` objects; kept as `Handoff` objects.
         handoff_description: What this agent is for, told to agents that may hand over to it.
         model: Model name; None takes the provider's default. A realtime session has one model for
@@ -226,7 +235,7 @@ class Agent:
 
     name: str
     instructions: Instructions = ""
-    tools: tuple[Tool | JsonObject, ...] = field(default=(), hash=False)
+    tools: tuple[Tool | FileSearch | JsonObject, ...] = field(default=(), hash=False)
     handoffs: tuple[Handoff, ...] = ()
     handoff_description: str = ""
     model: str | None = None
@@ -245,7 +254,7 @@ class Agent:
         name: str,
         instructions: Instructions | None = "",
         *,
-        tools: Iterable[Tool | Mapping[str, object]] = (),
+        tools: Iterable[Tool | FileSearch | LocalFileSearch | Mapping[str, object]] = (),
         handoffs: Iterable[Agent | Handoff] = (),
         handoff_description: str = "",
         model: str | None = None,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from voxloop._errors import ConfigError
-from voxloop.tools import JsonObject, Tool
+from voxloop.tools import FileSearch, JsonObject, LocalFileSearch, Tool
 
 if TYPE_CHECKING:
     from voxloop.agents.agent import Agent, Handoff
@@ -43,14 +43,16 @@ def items_of(items: object, field_name: str, agent: str) -> Iterable[object]:
     return items
 
 
-def tool_of(item: object, *, agent: str) -> Tool | JsonObject:
+def tool_of(item: object, *, agent: str) -> Tool | FileSearch | JsonObject:
     """A tool as the agent keeps it: function definitions become `Tool`, hosted tools stay.
 
     Raises:
         ConfigError: It cannot be used as a tool.
     """
-    if isinstance(item, Tool):
+    if isinstance(item, (Tool, FileSearch)):
         return item
+    if isinstance(item, LocalFileSearch):
+        return item.tool()
     if not isinstance(item, Mapping):
         hint = "decorate it with @tool" if callable(item) else "give a Tool or a dict"
         raise ConfigError(f"agent {agent!r} cannot use {item!r} as a tool; {hint}")

@@ -164,6 +164,7 @@ class Loop:
             tool_choice=None if free else wire_choice(agent.tool_choice),
             parallel_tool_calls=agent.parallel_tool_calls,
             prompt=resolved.prompt,
+            include=resolved.include,
         )
 
     async def _say(self, text: str) -> None:

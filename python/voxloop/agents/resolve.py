@@ -13,7 +13,7 @@ from voxloop.agents.agent import Agent, Handoff
 from voxloop.agents.checks import check_names
 from voxloop.agents.prompt import as_prompt
 from voxloop.agents.scope import open_nursery
-from voxloop.tools import Enabled, JsonObject, RunContext, Tool, is_enabled
+from voxloop.tools import Enabled, FileSearch, JsonObject, RunContext, Tool, is_enabled
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class ResolvedAgent:
         schemas: Definitions in the shape of the Realtime and the Responses API; hosted tools as
             they were given.
         prompt: Reference to a prompt template, in the shape of both APIs.
+        include: What a response is to tell beside its output, as the Responses API names it.
     """
 
     agent: Agent
@@ -36,6 +37,7 @@ class ResolvedAgent:
     handoffs: Mapping[str, Handoff]
     schemas: tuple[JsonObject, ...]
     prompt: JsonObject | None = None
+    include: tuple[str, ...] = ()
 
 
 async def resolve(agent: Agent, context: RunContext[Any]) -> ResolvedAgent:
@@ -76,7 +78,7 @@ async def resolve(agent: Agent, context: RunContext[Any]) -> ResolvedAgent:
         h for h, wanted in zip(agent.handoffs, on[len(agent.tools) :], strict=True) if wanted
     ]
     check_names(agent.name, tools, handoffs)
-    schemas = [tool.schema() if isinstance(tool, Tool) else dict(tool) for tool in tools]
+    schemas = [_schema(tool) for tool in tools]
     schemas += [handoff.schema() for handoff in handoffs]
     return ResolvedAgent(
         agent=agent,
@@ -85,7 +87,18 @@ async def resolve(agent: Agent, context: RunContext[Any]) -> ResolvedAgent:
         handoffs=MappingProxyType({h.tool_name: h for h in handoffs}),
         schemas=tuple(schemas),
         prompt=answers["prompt"],
+        include=tuple(
+            dict.fromkeys(
+                name for tool in tools if isinstance(tool, FileSearch) for name in tool.include
+            )
+        ),
     )
+
+
+def _schema(tool: Tool | FileSearch | JsonObject) -> JsonObject:
+    if isinstance(tool, Tool):
+        return tool.schema()
+    return tool.definition() if isinstance(tool, FileSearch) else dict(tool)
 
 
 def _policies(agent: Agent) -> list[Enabled]:

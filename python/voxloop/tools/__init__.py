@@ -6,6 +6,7 @@ from voxloop.tools.approval import Approvals, Decision, NeedsApproval, approval_
 from voxloop.tools.context import RunContext
 from voxloop.tools.enabled import Enabled, is_enabled
 from voxloop.tools.failure import FailureFormatter, FailureKind, ToolFailure, format_failure
+from voxloop.tools.files import FileSearch, LocalFileSearch
 from voxloop.tools.guardrail import (
     Behavior,
     Guardrail,
@@ -41,12 +42,14 @@ __all__ = [
     "Enabled",
     "FailureFormatter",
     "FailureKind",
+    "FileSearch",
     "Guardrail",
     "GuardrailCheck",
     "GuardrailFunction",
     "GuardrailResult",
     "Handler",
     "JsonObject",
+    "LocalFileSearch",
     "NeedsApproval",
     "OnCancel",
     "OnFailure",
