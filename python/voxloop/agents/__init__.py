@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from voxloop.agents.agent import (
     Agent,
     Handoff,
@@ -44,6 +46,9 @@ from voxloop.agents.store import (
 from voxloop.agents.turn import AgentTurn, run_turn
 from voxloop.tools import GuardrailResult, RunContext, run_guardrails
 
+if TYPE_CHECKING:
+    from voxloop.agents.openai_agents import ForeignTurn, OpenAIAgentsWorkflow
+
 __all__ = [
     "Agent",
     "AgentDone",
@@ -58,6 +63,7 @@ __all__ = [
     "Change",
     "Conversation",
     "ConversationStore",
+    "ForeignTurn",
     "GuardrailResult",
     "Handoff",
     "HandoffSettings",
@@ -67,6 +73,7 @@ __all__ = [
     "Instructions",
     "MemoryStore",
     "OnHandoff",
+    "OpenAIAgentsWorkflow",
     "OutputGuardrail",
     "Prompt",
     "Release",
@@ -86,3 +93,12 @@ __all__ = [
     "run_guardrails",
     "run_turn",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # Brings asyncio, which nobody else here needs.
+    if name in ("ForeignTurn", "OpenAIAgentsWorkflow"):
+        from voxloop.agents import openai_agents
+
+        return getattr(openai_agents, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
