@@ -225,3 +225,22 @@ def test_options_are_checked() -> None:
     ):
         with pytest.raises(ConfigError):
             RunOptions(**wrong)  # type: ignore[arg-type]
+
+
+async def test_instructions_are_asked_when_the_agent_gets_the_word() -> None:
+    asked: list[str] = []
+
+    async def instructions(context: RunContext[Any], agent: Agent) -> str:
+        asked.append(f"{agent.name} {context.value}")
+        return f"Number {len(asked)}."
+
+    sales = Agent("Sales", instructions, tools=[look])
+    greeter = Agent("Greeter", instructions, tools=[look], handoffs=[sales])
+    model = ScriptedLLM([call("look")], [call("transfer_to_sales")], [call("look")], "Yes?", "No?")
+    conversation = Conversation(greeter, context="ctx")
+    await turn(conversation, "x", model)
+    await turn(conversation, "y", model)
+    assert asked == ["Greeter ctx", "Sales ctx", "Sales ctx"]
+    assert [r.instructions for r in model.requests] == [
+        "Number 1.", "Number 1.", "Number 2.", "Number 2.", "Number 3.",
+    ]  # fmt: skip

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from voxloop.providers import LanguageModel
 
 Instructions: TypeAlias = "str | Callable[[RunContext[Any], Agent], str | Awaitable[str]]"
-"""System text, or a callable that makes it anew for each response."""
+"""System text, or a callable that makes it when the agent gets the word."""
 
 OnHandoff: TypeAlias = Callable[..., object]
 """Called with ``(context)``, or ``(context, input)`` where the handoff has an ``input_type``.
@@ -202,7 +202,8 @@ class Agent:
     Attributes:
         name: Shown in events and to other agents.
         instructions: System text, or a sync or async callable ``(context, agent) -> str`` that is
-            asked anew for each response.
+            asked each time the agent gets the word: at the start of a turn or of a session, and
+            after a handoff.
         tools: `Tool` objects, `FileSearch`, `LocalFileSearch`, raw JSON function definitions (the
             application answers those), and hosted tools as plain dicts (``web_search``, ``mcp``,
             ``code_interpreter`` and whatever the API will know), passed on as they are.

@@ -67,6 +67,7 @@ class Loop:
         self._gate: OutputGate | None = None
         self._handoffs = 0
         self._called = False
+        self._resolved: ResolvedAgent | None = None
 
     async def run(self) -> None:
         """Go round until the model calls nothing more, or a guardrail stops it."""
@@ -123,7 +124,8 @@ class Loop:
         )
 
     async def _round(self) -> tuple[list[Call], TurnStatus]:
-        resolved = await resolve(self._draft.agent, self._context)
+        resolved = await resolve(self._draft.agent, self._context, before=self._resolved)
+        self._resolved = resolved
         agent = resolved.agent
         request = self._request(resolved)
         await self._hook("on_llm_start", agent, request.instructions, request.items)
@@ -227,6 +229,7 @@ class Loop:
             return False
         self._handoffs += 1
         self._called = False
+        self._resolved = None
         await self._emit(
             AgentHandoff(from_agent=before.name, to_agent=after.name, voice=after.voice)
         )

@@ -40,7 +40,9 @@ class ResolvedAgent:
     include: tuple[str, ...] = ()
 
 
-async def resolve(agent: Agent, context: RunContext[Any]) -> ResolvedAgent:
+async def resolve(
+    agent: Agent, context: RunContext[Any], *, before: ResolvedAgent | None = None
+) -> ResolvedAgent:
     """Make `agent` ready for one response.
 
     Every callable of the agent is asked once: instructions, prompt and ``is_enabled`` of tools and
@@ -50,6 +52,8 @@ async def resolve(agent: Agent, context: RunContext[Any]) -> ResolvedAgent:
     Args:
         agent: Who answers.
         context: Given to the callables.
+        before: The same agent as it was made ready before, if it has kept the word since: its
+            instructions and its prompt still hold, and only ``is_enabled`` is asked.
 
     Raises:
         ConfigError: The instructions callable answered with something other than text, another
@@ -64,8 +68,11 @@ async def resolve(agent: Agent, context: RunContext[Any]) -> ResolvedAgent:
         answers[key] = await function(*args)
 
     async with open_nursery() as nursery:
-        nursery.start_soon(ask, "instructions", _instructions, agent, context)
-        nursery.start_soon(ask, "prompt", _prompt, agent, context)
+        if before is not None:
+            answers.update(instructions=before.instructions, prompt=before.prompt)
+        else:
+            nursery.start_soon(ask, "instructions", _instructions, agent, context)
+            nursery.start_soon(ask, "prompt", _prompt, agent, context)
         for index, policy in enumerate(_policies(agent)):
             if not isinstance(policy, bool):
                 nursery.start_soon(ask, index, is_enabled, policy, context, agent)
