@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
 import trio
 
+from support.voice_runs import cancel_after, pipeline, question
+from voxloop import voice
 from voxloop._errors import ConfigError, GuardrailTripped, ToolError
 from voxloop.agents import (
     Agent,
@@ -20,6 +23,7 @@ from voxloop.agents import (
     Conversation,
     GuardrailResult,
     InputGuardrail,
+    MemoryStore,
     OutputGuardrail,
     RunHooks,
     RunOptions,
@@ -337,3 +341,65 @@ async def test_hooks_are_called_at_every_step() -> None:
         "run end Sales Yes?",
         "agent end Sales Yes?",
     ]
+
+
+async def test_a_cancel_at_every_step_leaves_nothing_behind() -> None:
+    @tool(needs_approval=True, on_interrupt="keep")
+    async def pay() -> str:
+        await trio.sleep(0)
+        return "paid"
+
+    async def pays(conversation: Conversation, model: ScriptedLLM, options: RunOptions) -> None:
+        async with run_turn(conversation, "x", model=model, options=options) as events:
+            async for event in events:
+                if isinstance(event, AgentToolCall):
+                    events.approve(event.call_id)
+
+    guards = [InputGuardrail(function=refuse("bomb", after=0.0))]
+    checks = [OutputGuardrail(function=refuse("secret"))]
+    options = RunOptions(input_guardrails=guards, output_guardrails=checks, hooks=RunHooks())
+    agent = Agent("A", tools=[pay], handoffs=[Agent("B")])
+    for steps in itertools.count(1):
+        model = ScriptedLLM(["One. ", call("pay"), call("transfer_to_b")], ["Two."])
+        store = MemoryStore()
+        conversation = Conversation(agent, store=store, conversation_id="7")
+        tasks = trio.lowlevel.current_statistics().tasks_living
+        with trio.CancelScope() as scope, cancel_after(scope, steps=steps):
+            await pays(conversation, model, options)
+        assert trio.lowlevel.current_statistics().tasks_living == tasks
+        assert model.open_streams == 0
+        assert len(conversation.history) in (0, 7)
+        assert (await store.load("7")).items == conversation.history
+        assert conversation.desk.waiting == ()
+        if not scope.cancelled_caught:
+            break
+    assert steps > 20
+
+
+async def test_a_call_is_approved_through_a_pipeline() -> None:
+    @tool(needs_approval=True)
+    async def pay() -> str:
+        return "paid"
+
+    model = ScriptedLLM([call("pay")], "Done.")
+    workflow = voice.AgentWorkflow(Agent("A", tools=[pay]))
+    results: list[str] = []
+    async with pipeline(workflow, llm=model) as line, line.run(question()) as result:
+        async for event in result:
+            match event:
+                case voice.ToolEvent(kind="call", needs_approval=True, call_id=call_id):
+                    workflow.approve_tool_call(call_id)
+                case voice.ToolEvent(kind="result", output=output):
+                    results.append(output)
+    assert results == ["paid"]
+    with pytest.raises(ConfigError, match="no call 'x' waits"):
+        workflow.reject_tool_call("x")
+
+
+async def test_a_refusal_is_spoken() -> None:
+    guard = InputGuardrail(function=refuse("hello"))  # what the scripted recogniser hears
+    workflow = voice.AgentWorkflow(Agent("A", input_guardrails=[guard]))
+    async with pipeline(workflow, llm=ScriptedLLM("Hi.")) as line:
+        reply = await line.run_to_end(question())
+    assert reply.text.strip() == "I may not."
+    assert reply.audio.frames > 0

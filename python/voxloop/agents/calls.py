@@ -13,7 +13,7 @@ from voxloop.agents.desk import LATE, Desk
 from voxloop.agents.draft import Draft
 from voxloop.agents.events import AgentEvent, AgentToolCall, AgentToolResult
 from voxloop.agents.hooks import call_hooks
-from voxloop.agents.items import call_item
+from voxloop.agents.items import CANCELLED_OUTPUT, call_item
 from voxloop.agents.options import RunOptions
 from voxloop.agents.resolve import ResolvedAgent
 from voxloop.providers import ToolCall
@@ -151,6 +151,7 @@ class Caller:
             await call_hooks("on_tool_start", hooks, context, agent, tool)
 
         kept = tool.on_interrupt in ("keep", "report")
+        outcome = ToolOutcome(CANCELLED_OUTPUT, "error", 0.0)
         async with self._slots:
             with trio.CancelScope(shield=kept):
                 outcome = await run_tool(

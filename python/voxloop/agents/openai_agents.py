@@ -299,9 +299,10 @@ class _Translator:
         if kind == "run_item_stream_event":
             return self._item(event.name, event.item)
         if kind == "agent_updated_stream_event":
-            before, self._agent = self._agent, event.new_agent.name
-            if before is not None and before != self._agent:
-                return [*self.end(), AgentHandoff(from_agent=before, to_agent=self._agent)]
+            before, after = self._agent, str(event.new_agent.name)
+            self._agent = after
+            if before is not None and before != after:
+                return [*self.end(), AgentHandoff(from_agent=before, to_agent=after)]
         return []
 
     def _raw(self, data: Any) -> list[AgentEvent]:
