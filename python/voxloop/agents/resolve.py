@@ -67,15 +67,23 @@ async def resolve(
     async def ask(key: object, function: Callable[..., Awaitable[object]], *args: Any) -> None:
         answers[key] = await function(*args)
 
-    async with open_nursery() as nursery:
-        if before is not None:
-            answers.update(instructions=before.instructions, prompt=before.prompt)
-        else:
-            nursery.start_soon(ask, "instructions", _instructions, agent, context)
-            nursery.start_soon(ask, "prompt", _prompt, agent, context)
-        for index, policy in enumerate(_policies(agent)):
-            if not isinstance(policy, bool):
-                nursery.start_soon(ask, index, is_enabled, policy, context, agent)
+    questions: list[tuple[object, Callable[..., Awaitable[object]], tuple[Any, ...]]] = [
+        (index, is_enabled, (policy, context, agent))
+        for index, policy in enumerate(_policies(agent))
+        if not isinstance(policy, bool)
+    ]
+    if before is not None:
+        answers.update(instructions=before.instructions, prompt=before.prompt)
+    else:
+        questions.append(("instructions", _instructions, (agent, context)))
+        if agent.prompt is not None:
+            questions.append(("prompt", _prompt, (agent, context)))
+    if len(questions) == 1:  # the usual case, and a nursery costs as much as all the rest
+        await ask(questions[0][0], questions[0][1], *questions[0][2])
+    elif questions:
+        async with open_nursery() as nursery:
+            for key, function, arguments in questions:
+                nursery.start_soon(ask, key, function, *arguments)
     on = [
         policy if isinstance(policy, bool) else answers[index]
         for index, policy in enumerate(_policies(agent))
@@ -93,7 +101,7 @@ async def resolve(
         functions=MappingProxyType({tool.name: tool for tool in tools if isinstance(tool, Tool)}),
         handoffs=MappingProxyType({h.tool_name: h for h in handoffs}),
         schemas=tuple(schemas),
-        prompt=answers["prompt"],
+        prompt=answers.get("prompt"),
         include=tuple(
             dict.fromkeys(
                 name for tool in tools if isinstance(tool, FileSearch) for name in tool.include
