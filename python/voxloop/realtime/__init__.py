@@ -24,6 +24,8 @@ from voxloop.realtime.events import (
     Event,
     HandoffEvent,
     HistoryEvent,
+    ReconnectedEvent,
+    ReconnectingEvent,
     SpeechEvent,
     ToolCallEvent,
     ToolResultEvent,
@@ -32,6 +34,7 @@ from voxloop.realtime.events import (
 from voxloop.realtime.history import HistoryItem, HistoryPart
 from voxloop.realtime.latency import TurnMetrics
 from voxloop.realtime.open import open_session
+from voxloop.realtime.reconnect import Reconnect
 from voxloop.realtime.runner import WireEvent
 from voxloop.realtime.session import Session
 from voxloop.realtime.subscribers import Subscription
@@ -52,6 +55,9 @@ __all__ = [
     "HistoryPart",
     "ModelConfig",
     "NoiseReduction",
+    "Reconnect",
+    "ReconnectedEvent",
+    "ReconnectingEvent",
     "RunConfig",
     "Session",
     "SessionModelSettings",

@@ -184,6 +184,7 @@ def audio_delta(step: Step, event: rt.ResponseOutputAudioDelta) -> None:
         response_id=event.response_id,
         content_index=event.content_index,
         truncatable=track is None or track.in_conversation,
+        epoch=state.line.epoch,
     )
     data = item.carry + event.delta if item.carry else event.delta
     whole = len(data) & ~1

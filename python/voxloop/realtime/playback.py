@@ -22,6 +22,7 @@ class PlayItem:
         reported_ms: Audio that the application says it has played; None without a report.
         complete: All its audio has come.
         truncatable: It stands in the conversation of the server.
+        epoch: Connection that it came on.
         carry: A lone byte of a sample whose other byte is in the next event.
     """
 
@@ -32,6 +33,7 @@ class PlayItem:
     reported_ms: float | None = None
     complete: bool = False
     truncatable: bool = True
+    epoch: int = 1
     carry: bytes = b""
 
 

@@ -11,27 +11,21 @@ from typing import Any, Literal
 
 import trio
 
-from voxloop._errors import (
-    ConnectionClosed,
-    NetworkError,
-    ProtocolError,
-    UseAfterClose,
-    VoxloopError,
-)
+from voxloop._bridge import checkpoint
+from voxloop._errors import ProtocolError, UseAfterClose, VoxloopError
 from voxloop.agents import Handoff, resolve
-from voxloop.providers import RealtimeTransport
+from voxloop.net import Frame
 from voxloop.realtime import effects, inputs, reducer
+from voxloop.realtime.connector import Connection, Connector
 from voxloop.realtime.events import AudioEvent, ErrorEvent, Event
 from voxloop.realtime.observe import Observer
-from voxloop.realtime.outbox import Outbox
-from voxloop.realtime.state import Call, State
+from voxloop.realtime.state import Backlog, Call, State
 from voxloop.realtime.subscribers import Hub
 from voxloop.tools import RunContext, Tool, run_tool
 from voxloop.wire import realtime as rt
 
-NORMAL_CLOSURE = 1000
-DRAIN_SECONDS = 1.0
-"""How long the reader may go on after nothing can be sent any more."""
+GAP_BYTES = 16 * 1024 * 1024
+"""Items and events, in JSON, that may wait for a connection that is lost; audio has its ring."""
 
 _log = logging.getLogger("voxloop.realtime")
 
@@ -52,7 +46,7 @@ class WireEvent:
 
 
 class Runner:
-    """One connection: feeds the reducer and carries out its effects.
+    """One session: feeds the reducer and carries out its effects.
 
     All of it happens on one trio thread, and `feed` awaits nothing, so that what one input leads to
     is never interleaved with another's.
@@ -61,27 +55,39 @@ class Runner:
     def __init__(
         self,
         state: State,
-        transport: RealtimeTransport,
+        connector: Connector,
         nursery: trio.Nursery,
         context: RunContext[Any],
     ) -> None:
         self.state = state
         self.events: Hub[Event] = Hub(_audio_bytes)
         self.wire: Hub[WireEvent] = Hub(_wire_bytes)
-        self.outbox = Outbox()
         self.observer = Observer(time.monotonic())
         self.context = context
-        self._transport = transport
+        self._connector = connector
+        self._connection: Connection | None = None
+        self._begun = trio.Event()
+        self._gap_bytes = 0
+        self._gap_over = trio.Event()
         self._nursery = nursery
         self._limiter = trio.CapacityLimiter(state.config.tool_concurrency)
         self._timer = _Timer()
         self._error: VoxloopError | None = None
 
+    async def connect(self) -> None:
+        """Make the first connection.
+
+        Raises:
+            VoxloopError: It cannot be made.
+
+        **Cancellation:** the attempt is given up.
+        """
+        self._connection = await self._nursery.start(self._connector.first, self, self._begun)
+
     def start(self) -> None:
-        """Tell the server everything, and begin to read, write and keep time."""
-        self.feed(inputs.Start(time.monotonic()))
-        self._nursery.start_soon(self._read)
-        self._nursery.start_soon(self._write)
+        """Tell the server everything, and begin to keep time."""
+        self.feed(inputs.Start(time.monotonic(), time.time()))
+        self._begun.set()
         self._nursery.start_soon(self._timer.run, self)
 
     async def aclose(self) -> None:
@@ -93,7 +99,8 @@ class Runner:
         with trio.move_on_after(self.state.config.close_timeout) as scope:
             scope.shield = True
             try:
-                await self._transport.aclose()
+                if self._connection is not None:
+                    await self._connection.aclose()
             except (VoxloopError, OSError, trio.BrokenResourceError, trio.ClosedResourceError):
                 _log.debug("the connection was gone before it was closed", exc_info=True)
         self._nursery.cancel_scope.cancel()
@@ -106,8 +113,25 @@ class Runner:
 
         **Cancellation:** may be called again.
         """
-        await self.outbox.room()
-        self.check_open()
+        while True:
+            connection = self._connection
+            if connection is not None and self.state.line.up:
+                await connection.outbox.room()
+            elif self._gap_bytes > GAP_BYTES and not self.state.link.over:
+                await self._gap_over.wait()
+            else:
+                await checkpoint()
+            self.check_open()
+            if connection is self._connection or self._gap_bytes <= GAP_BYTES:
+                return
+
+    async def audio_room(self) -> None:
+        """The same for audio: without a connection the ring takes it, and nothing is waited for."""
+        if self.state.line.up:
+            await self.room()
+        else:
+            await checkpoint()
+            self.check_open()
 
     def check_open(self) -> None:
         """Raise what ended the session, if it is over."""
@@ -124,7 +148,10 @@ class Runner:
             VoxloopError: It cannot be carried out, or the session is over.
         """
         self.check_open()
+        before = self.state.backlog
         refused = self.feed(given)
+        if not self.state.line.up:
+            self._gap_bytes += _added(before, self.state.backlog)
         if refused is not None:
             raise refused
 
@@ -149,6 +176,15 @@ class Runner:
                     self.observer.turn_over(effect)
                 case effects.Refuse(error=error):
                     refused = error
+                case effects.Dial(epoch=epoch):
+                    self._nursery.start_soon(self._connector.again, self, epoch)
+                case effects.Switch(epoch=epoch):
+                    self._connection = self._connector.connections[epoch]
+                    self._gap_bytes = 0
+                    self._gap_over.set()
+                    self._gap_over = trio.Event()
+                case effects.HangUp(epoch=epoch):
+                    self._connector.hang_up(epoch)
                 case effects.End():
                     self._end(effect, given.at)
         self._timer.arm(reducer.deadline(self.state))
@@ -157,28 +193,30 @@ class Runner:
     def _send(self, effect: effects.Send) -> None:
         event = effect.event
         data = rt.encode(event)
-        self.outbox.put(data)
+        if self._connection is None:
+            return
+        outbox = self._connection.outbox
+        outbox.put(data)
         if isinstance(event, rt.InputAudioBufferAppend):
-            self.observer.audio_sent(event.audio, self.outbox.waiting)
+            self.observer.audio_sent(event.audio, outbox.waiting)
         if self.wire.wanted:
             self.wire.publish(WireEvent("out", data, time.monotonic()))
 
     def _end(self, effect: effects.End, at: float) -> None:
         self._error = effect.error
         self.observer.ended(effect, self.state, at)
-        self.outbox.close()
+        if self._connection is not None:
+            self._connection.outbox.close()
+        self._gap_over.set()
         self.events.finish(effect.error)
         self.wire.finish(effect.error)
 
-    async def _read(self) -> None:
-        while not self.state.link.over:
-            try:
-                frames = await self._transport.receive_batch()
-            except Exception as error:
-                self.feed(inputs.Lost(_as_lost(error), time.monotonic()))
-                return
-            for frame in frames:
-                self._take(frame.data, frame.at)
+    def take(self, connection: Connection, frame: Frame) -> bool:
+        """Handle a frame; False if it came on a connection that is not in use."""
+        if connection is not self._connection or self.state.line.epoch != connection.epoch:
+            return False
+        self._take(frame.data, frame.at)
+        return True
 
     def _take(self, data: str | bytes, at: float) -> None:
         if self.wire.wanted:
@@ -194,15 +232,6 @@ class Runner:
             _log.exception("a frame of the server could not be handled")
             failure = ProtocolError("a frame of the server could not be handled; see the log")
             self.events.publish(ErrorEvent(error=failure, at=at))
-
-    async def _write(self) -> None:
-        try:
-            await self.outbox.run(self._transport.send)
-        except Exception as error:
-            # What has arrived is still read; the reader then finds the end by itself.
-            self.outbox.close()
-            await trio.sleep(DRAIN_SECONDS)
-            self.feed(inputs.Lost(_as_lost(error), time.monotonic()))
 
     async def _run_tool(self, call: Call, tool: Tool) -> None:
         context = self.context.for_agent(call.agent.agent.name).for_call(
@@ -261,23 +290,18 @@ class _Timer:
                 runner.feed(inputs.Tick(time.monotonic()))
 
 
+def _added(before: Backlog, after: Backlog) -> int:
+    """Bytes of what has come to wait for a connection."""
+    new = (*after.creates[len(before.creates) :], *after.held[len(before.held) :])
+    return sum(len(rt.encode(event)) for event in new)
+
+
 def _audio_bytes(event: Event) -> int:
     return event.audio.nbytes if isinstance(event, AudioEvent) else 0
 
 
 def _wire_bytes(event: WireEvent) -> int:
     return len(event.data)
-
-
-def _as_lost(error: Exception) -> VoxloopError | None:
-    """What ended the connection; None when it was closed as it should be."""
-    if isinstance(error, ConnectionClosed) and error.close_code == NORMAL_CLOSURE:
-        return None
-    if isinstance(error, VoxloopError):
-        return error
-    lost = NetworkError(f"the connection failed: {type(error).__name__}: {error}")
-    lost.__cause__ = error
-    return lost
 
 
 def _as_error(error: Exception, agent: str) -> VoxloopError:

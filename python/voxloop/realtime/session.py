@@ -142,6 +142,9 @@ class Session:
     async def send_audio(self, data: AudioLike, *, format: Format | None = None) -> None:
         """Send audio of the user; it waits while too much is queued.
 
+        While the connection is lost it waits for nothing: the last ``Reconnect.audio_seconds`` are
+        kept and sent once there is another, and what did not fit is reported.
+
         Args:
             data: Anything that `voxloop.audio.as_chunk` takes, at any rate: it is mixed to mono and
                 resampled to 24,000 Hz, seamlessly over calls of one rate.
@@ -152,9 +155,9 @@ class Session:
 
         **Cancellation:** the part that was queued is sent, in pieces of 100 ms.
         """
-        await self._runner.room()
+        await self._runner.audio_room()
         for piece in self._uplink.convert(data, format=format):
-            await self._runner.room()
+            await self._runner.audio_room()
             self._runner.command(inputs.AppendAudio(piece, time.monotonic()))
 
     async def commit_audio(self, *, respond: bool | None = None) -> None:

@@ -42,6 +42,8 @@ class Peer:
         received: Client events, decoded, in order.
         sent: Server events, in order.
         violations: What the client did against the protocol.
+        audio: All audio that the client has appended.
+        commits: Where in ``audio`` the client's commits stand, in bytes.
     """
 
     def __init__(
@@ -54,6 +56,8 @@ class Peer:
         self.received: list[Json] = []
         self.sent: list[Json] = []
         self.violations: list[str] = []
+        self.audio = bytearray()
+        self.commits: list[int] = []
         self._changed = changed
         self.session: Json = {"type": "realtime", "id": "sess_test", "object": "realtime.session"}
         self._plan = plan
@@ -62,6 +66,11 @@ class Peer:
         self._ids = 0
         self._buffer = 0
         self._book = _Book()
+
+    @property
+    def items(self) -> list[Json]:
+        """The conversation, in order."""
+        return [self._book.contents[item_id] for item_id in self._book.items]
 
     async def send(self, kind: str, **fields: object) -> None:
         """Send one server event."""
@@ -137,7 +146,9 @@ class Peer:
             await self.send("session.updated", session=self.session)
 
     async def _append(self, _nursery: trio.Nursery, event: Json) -> None:
-        self._buffer += len(base64.b64decode(str(event["audio"]), validate=True))
+        data = base64.b64decode(str(event["audio"]), validate=True)
+        self._buffer += len(data)
+        self.audio += data
 
     async def _clear(self, _nursery: trio.Nursery, _event: Json) -> None:
         self._buffer = 0
@@ -147,6 +158,7 @@ class Peer:
         if self._buffer == 0:
             await self._error(event, "input_audio_buffer_commit_empty", "the buffer is empty", None)
             return
+        self.commits.append(len(self.audio))
         await self._commit_item(self.new_id("item"), None)
 
     async def _commit_item(self, item_id: str, text: str | None) -> None:
@@ -165,7 +177,7 @@ class Peer:
             )
 
     async def _enter(self, item: Json, previous: str | None) -> None:
-        self._book.enter(str(item["id"]), previous)
+        self._book.enter(item, previous)
         for kind in ("conversation.item.added", "conversation.item.done"):
             await self.send(kind, item=item, previous_item_id=previous)
 
@@ -183,8 +195,16 @@ class Peer:
                 await self._error(event, "invalid_call_id", f"no open call {call_id}", "call_id")
                 return
             self._book.calls.discard(call_id)
-        previous = event.get("previous_item_id") or self._book.last
-        await self._enter(item, cast("str | None", previous))
+        if item["type"] == "function_call":
+            self._book.calls.add(str(item["call_id"]))
+        if item.get("role") == "assistant" and "output_audio" in str(item.get("content")):
+            await self._error(event, "invalid_value", "assistant audio is not taken", "item")
+            return
+        previous = cast("str | None", event.get("previous_item_id") or self._book.last)
+        if previous not in (None, "root", *self._book.items):
+            await self._error(event, "item_not_found", f"no item {previous}", "previous_item_id")
+            return
+        await self._enter(item, previous)
 
     async def _delete_item(self, _nursery: trio.Nursery, event: Json) -> None:
         item_id = str(event["item_id"])
@@ -235,7 +255,8 @@ class Peer:
             self._book.active.stop("turn_detected")
             await self.wait_idle()
         await trio.sleep(step.seconds)
-        await self.send("input_audio_buffer.speech_stopped", item_id=item_id, audio_end_ms=900)
+        end = len(self.audio) // BYTES_PER_MS or 900
+        await self.send("input_audio_buffer.speech_stopped", item_id=item_id, audio_end_ms=end)
         await self._commit_item(item_id, step.text)
         if vad and vad.get("create_response") is not False:
             await self._begin(nursery, {}, outside=False)
@@ -290,9 +311,9 @@ class Peer:
         await self.send("response.output_item.added", item=item, **place)
         previous = self._book.last
         if not running.outside:
-            self._book.items.append(item_id)
+            self._book.enter(item, previous)
             await self.send("conversation.item.added", item=item, previous_item_id=previous)
-        item = dict(item, status="completed")
+        item.update(status="completed")
         where = {**place, "item_id": item_id}
         if isinstance(output, s.Call):
             item["arguments"] = output.text()
@@ -374,12 +395,15 @@ class _Book:
 
     def __init__(self) -> None:
         self.items: list[str] = []
+        self.contents: dict[str, Json] = {}
         self.calls: set[str] = set()
         self.spoken: dict[str, int] = {}
         self.active: Running | None = None
 
-    def enter(self, item_id: str, previous: str | None) -> None:
+    def enter(self, item: Json, previous: str | None) -> None:
         """Put an item behind another; ``"root"`` is the front, an unknown one the end."""
+        item_id = str(item["id"])
+        self.contents[item_id] = item
         place = len(self.items)
         if previous == "root":
             place = 0
