@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name build.rs)
 SAY := @printf '\n== %s\n'
 
-.PHONY: help demo test test-rust test-python test-pythons test-peers lint format wheel bench-bridge bench-first-audio bench-audio soak-voice clean
+.PHONY: help demo test test-rust test-python soak-reconnect test-pythons test-peers lint format wheel bench-bridge bench-first-audio bench-audio soak-voice clean
 
 help: ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -51,6 +51,9 @@ test-rust: $(VENV)/.made
 test-python: $(VENV)/.test
 	$(SAY) "Python tests"
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+soak-reconnect: $(VENV)/.test ## A thousand connections lost at random moments (some minutes)
+	@VOXLOOP_RECONNECTS=$${VOXLOOP_RECONNECTS:-1000} $(BIN)/python -m pytest --timeout 3600 -s tests/realtime/test_lost_connections.py
 
 test-pythons: $(VENV)/.test ## Import, native tests and demo on every other CPython found, with one abi3 wheel
 	@scripts/other-pythons.sh

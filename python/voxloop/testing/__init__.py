@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from voxloop.testing import script
 from voxloop.testing.memory import MemoryProvider, MemoryTransport
+from voxloop.testing.realtime_peer import Peer
 from voxloop.testing.realtime_server import RealtimeServer
 from voxloop.testing.scripted import (
     Pause,
@@ -20,6 +21,7 @@ __all__ = [
     "MemoryProvider",
     "MemoryTransport",
     "Pause",
+    "Peer",
     "RealtimeServer",
     "ScriptExhausted",
     "ScriptedLLM",

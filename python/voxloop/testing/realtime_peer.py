@@ -159,7 +159,7 @@ class Peer:
             await self._error(event, "input_audio_buffer_commit_empty", "the buffer is empty", None)
             return
         self.commits.append(len(self.audio))
-        await self._commit_item(self.new_id("item"), None)
+        await self._commit_item(self.new_id("item"), self._plan.committed_text)
 
     async def _commit_item(self, item_id: str, text: str | None) -> None:
         self._buffer = 0

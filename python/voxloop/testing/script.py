@@ -213,6 +213,7 @@ class Script:
             left, all are accepted.
         expires_after: Seconds after which the server ends a session, as it says at its beginning.
         faults: Breaks connections.
+        committed_text: Transcript of every turn that the client commits; None gives none.
         refuse: Answers to the first client event of a type: (code, message, param) of an error.
         confirm_updates: ``session.update`` is answered with ``session.updated``.
     """
@@ -223,6 +224,7 @@ class Script:
     upgrades: tuple[Refusal | None, ...] = ()
     expires_after: float | None = None
     faults: Faults | None = None
+    committed_text: str | None = None
     refuse: Mapping[str, tuple[str, str, str | None]] = field(default_factory=dict)
     confirm_updates: bool = True
 
