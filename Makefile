@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name build.rs)
 SAY := @printf '\n== %s\n'
 
-.PHONY: help demo test test-rust test-python soak-reconnect test-pythons test-peers lint format wheel bench-bridge bench-first-audio bench-audio soak-voice clean
+.PHONY: help demo test test-rust test-python soak-reconnect soak-orders test-pythons test-peers lint format wheel bench-bridge bench-first-audio bench-audio soak-voice clean
 
 help: ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -54,6 +54,9 @@ test-python: $(VENV)/.test
 
 soak-reconnect: $(VENV)/.test ## A thousand connections lost at random moments (some minutes)
 	@VOXLOOP_RECONNECTS=$${VOXLOOP_RECONNECTS:-1000} $(BIN)/python -m pytest --timeout 3600 -s tests/realtime/test_lost_connections.py
+
+soak-orders: $(VENV)/.test ## A million random orders of events, commands and losses (an hour)
+	@VOXLOOP_ORDERS=$${VOXLOOP_ORDERS:-1000000} $(BIN)/python -m pytest --timeout 36000 -s --numprocesses 2 tests/realtime/test_orders.py -k random
 
 test-pythons: $(VENV)/.test ## Import, native tests and demo on every other CPython found, with one abi3 wheel
 	@scripts/other-pythons.sh

@@ -149,10 +149,12 @@ async def one(seed: int, count: int, findings: Findings) -> None:
                 await eventually(lambda: len(only(events, realtime.ReconnectedEvent)) >= count)
                 over.set()
                 await done.wait()
+                position = session.audio_position  # type: ignore[attr-defined]
+                await session.send_audio(counted(position, FRAMES))
+                position += FRAMES
                 await session.commit_audio(respond=False)
                 await session.send_message("the last", respond=False)
                 written.append("the last")
-                position = session.audio_position  # type: ignore[attr-defined]
                 last = server.peers[-1]
                 await eventually(lambda: bool(last.audio) and "the last" in str(last.items[-2:]))
                 await eventually(lambda: any(i.text == "the last" for i in session.history[-3:]))

@@ -387,20 +387,27 @@ async def test_a_session_is_renewed_before_the_server_ends_it() -> None:
 
 
 async def test_an_expiry_under_audio_leaves_no_gap_in_it() -> None:
-    answer = s.Say("one two three four five six seven eight nine ten", pace=1.0, chunk_ms=20)
-    plan = s.Script(replies=(s.Reply((answer,)), s.Reply((answer,))), expires_after=5.0)
+    answer = s.Say("word " * 32, pace=0.25, chunk_ms=20)  # eight seconds, sent within two
+    plan = s.Script(replies=(s.Reply((answer,)), s.Reply((s.Say("Yes."),))), expires_after=6.0)
     async with testing.RealtimeServer(plan) as server:
         async with opened(server) as (session, events):
-            for turn in (1, 2):
-                await session.send_message("Count.")
-                await until(events, realtime.AgentEndEvent, turn)
-            await until(events, realtime.ReconnectedEvent)
+            await session.send_message("Count.")
+            change = await until(events, realtime.ReconnectedEvent)
+            assert change.planned
+            playing_until = only(events, realtime.AudioEvent)[0].at + 8.0
+            while time.monotonic() < min(playing_until - 0.5, change.at + 1.0):
+                assert session.state == "speaking"
+                await trio.sleep(0.02)
+            await session.send_message("Still there?")
+            await until(events, realtime.AgentEndEvent, 2)
         assert server.violations == []
     assert [e.status for e in only(events, realtime.AgentEndEvent)] == ["completed"] * 2
-    whole = answer.sound()
-    for response in {e.response_id for e in only(events, realtime.AudioEvent)}:
-        mine = [e for e in only(events, realtime.AudioEvent) if e.response_id == response]
-        assert b"".join(bytes(e.audio) for e in mine) == whole
+    assert only(events, realtime.AudioInterruptedEvent) == []
+    audio = [e for e in only(events, realtime.AudioEvent) if e.item_id]
+    first = [bytes(e.audio) for e in audio if e.response_id == audio[0].response_id]
+    assert b"".join(first) == answer.sound()
+    states = [e.state for e in only(events, realtime.AgentStateEvent)]
+    assert "reconnecting" not in states
 
 
 async def test_a_server_that_ends_the_session_within_an_answer_is_left_for_the_next() -> None:

@@ -260,8 +260,9 @@ def _switch(step: Step, *, planned: bool) -> None:
     for event in (*told.items, *told.audio, *step.state.backlog.held):
         step.send(event)
     dropped = step.state.ring.lost
-    kept = tuple(segment for segment in step.state.ring.closing if segment.pieces)
-    gone = len(step.state.ring.closing) - len(kept)
+    closing = step.state.ring.closing
+    kept = tuple(segment for segment in closing if segment.pieces)
+    pairs = zip(step.state.input.commits, closing, strict=False)
     step.update(
         link=replace(step.state.link, repeated=told.names),
         backlog=replace(step.state.backlog, held=()),
@@ -269,7 +270,7 @@ def _switch(step: Step, *, planned: bool) -> None:
         input=replace(
             step.state.input,
             uncommitted=step.state.ring.open_bytes,
-            commits=step.state.input.commits[gone:],
+            commits=tuple(wanted for wanted, segment in pairs if segment.pieces),
         ),
     )
     step.emit(
