@@ -32,8 +32,10 @@ _IMAGES = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"), (b"
 class Session:
     """A conversation over one connection; made by `open_session`.
 
-    Iterate it for its events; one task at a time may, others use `subscribe`. What the session
-    sends goes out in the order of the calls.
+    Iterate it for its events; one task at a time may, others use `subscribe`. What comes before
+    the first iteration is kept for it, up to the bounds of `voxloop.realtime.subscribers`; a
+    session that is never iterated goes on all the same. What the session sends goes out in the
+    order of the calls.
 
     Every coroutine here raises what ended the session once it is over: `UseAfterClose` after its
     block, else the error itself. **Cancellation:** what a call sends is sent whole or not at all,
@@ -54,7 +56,7 @@ class Session:
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self._uplink = Uplink()
-        self._events: Subscription[Event] = runner.events.add()
+        self._events: Subscription[Event] = runner.events.add(unasked=True)
 
     # -- what is known ---------------------------------------------------------------------------
 
