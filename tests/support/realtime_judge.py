@@ -213,10 +213,11 @@ class Judge:
         if buffer.commits and buffer.stopped_item != item:
             self.closing.pop(0)
         else:
-            until = self.appended
+            until = self.closing[0][1] if self.closing else self.appended
             if buffer.stopped_ms is not None:
-                until = self.connection_from + buffer.stopped_ms * 12
-            self.open_from = min(max(until, self.open_from), self.appended)
+                until = min(self.connection_from + buffer.stopped_ms * 12, self.appended)
+            self.closing = [(max(a, until), max(b, until)) for a, b in self.closing]
+            self.open_from = max(until, self.open_from)
         self.d.committed(item)
 
     def append(self, count: int) -> None:

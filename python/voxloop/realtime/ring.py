@@ -116,28 +116,38 @@ def refused(ring: Ring, name: str | None) -> Ring:
 
 
 def taken(ring: Ring, item_id: str, until: int | None) -> Ring:
-    """The server has ended a turn by itself.
+    """The server has ended a turn by itself; what our commits in flight have closed comes first.
 
     Args:
         ring: What is kept.
         item_id: The message that it became.
-        until: Where the turn ended in the audio sent on this connection, in bytes; None: at the
-            last byte that was sent.
+        until: Where the turn ended in the audio sent on this connection, in bytes; None: where our
+            oldest commit stands, or at the last byte that was sent.
     """
-    end = ring.end if until is None else min(max(until, ring.start), ring.end)
-    inside = end - ring.start
-    dropped, pieces = min(ring.dropped, inside), list(ring.pieces)
-    inside -= dropped
-    mine: list[bytes] = []
-    while inside > 0 and pieces:
-        piece = pieces.pop(0)
-        mine.append(piece[:inside])
-        if len(piece) > inside:
-            pieces.insert(0, piece[inside:])
-        inside -= len(mine[-1])
-    segment = Segment(name=item_id, pieces=tuple(mine), dropped=dropped)
-    rest = replace(ring, pieces=tuple(pieces), dropped=ring.dropped - dropped, start=end)
-    return _became(rest, item_id, segment)
+    closed = sum(segment.dropped + segment.nbytes for segment in ring.closing)
+    if until is None:
+        first = ring.closing[0] if ring.closing else None
+        inside = ring.end if first is None else first.dropped + first.nbytes
+    else:
+        inside = until - (ring.start - closed)
+    inside = max(0, inside)
+    turn = Segment(name=item_id)
+    closing: list[Segment] = []
+    for segment in ring.closing:
+        part, rest = _cut(segment, inside)
+        inside -= part.dropped + part.nbytes
+        turn = _joined(turn, part)
+        closing.append(rest)
+    part, rest = _cut(Segment(name="", pieces=ring.pieces, dropped=ring.dropped), inside)
+    turn = _joined(turn, part)
+    shorter = replace(
+        ring,
+        closing=tuple(closing),
+        pieces=rest.pieces,
+        dropped=rest.dropped,
+        start=ring.start + part.dropped + part.nbytes,
+    )
+    return _became(shorter, item_id, turn)
 
 
 def known(ring: Ring, item_id: str) -> Ring:
@@ -156,6 +166,25 @@ def again(ring: Ring) -> Ring:
     return replace(
         ring, closing=closing, dropped=0, start=before, end=before + ring.open_bytes, said=ring.said
     )
+
+
+def _cut(segment: Segment, count: int) -> tuple[Segment, Segment]:
+    """The first bytes of a segment, and the rest."""
+    dropped = min(segment.dropped, count)
+    count = min(count - dropped, segment.nbytes)
+    rest = _without(segment.pieces, count)
+    first = segment.pieces[: len(segment.pieces) - len(rest)]
+    whole = sum(map(len, first))
+    if whole < count:  # the cut lies within a piece
+        first = (*first, segment.pieces[len(first)][: count - whole])
+    return (
+        replace(segment, pieces=first, dropped=dropped),
+        replace(segment, pieces=rest, dropped=segment.dropped - dropped),
+    )
+
+
+def _joined(one: Segment, other: Segment) -> Segment:
+    return replace(one, pieces=(*one.pieces, *other.pieces), dropped=one.dropped + other.dropped)
 
 
 def _became(ring: Ring, item_id: str, segment: Segment) -> Ring:
