@@ -29,7 +29,7 @@ async def test_a_spoken_question_with_a_tool_call() -> None:
             await session.commit_audio()
             events = await until(session, realtime.AgentEndEvent, 2)
             assert session.usage.responses == 2
-            assert session.session_id == "sess_test"
+            assert session.session_id == "sess_1"
     (call,) = only(events, realtime.ToolCallEvent)
     assert (call.name, call.args) == ("get_weather", {"location": "Rome"})
     (result,) = only(events, realtime.ToolResultEvent)

@@ -60,6 +60,21 @@ def demo(clips: tuple[Path, ...], as_json: bool, out: Path, live: bool) -> int:
 
 
 @app.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.option("--url", help="Whole WebSocket URL instead of the account's.")
+@click.option("--model", help="Realtime model to ask.")
+@debug_option
+def doctor(as_json: bool, url: str | None, model: str | None) -> int:
+    """Try the way to the realtime API step by step, and say what to do where it fails.
+
+    Codes: 0 everything works, 1 a step failed. One short answer in text is asked for.
+    """
+    from voxloop.cli._doctor import run_doctor
+
+    return _interrupt.run(partial(run_doctor, as_json=as_json, url=url, model=model))
+
+
+@app.command()
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),

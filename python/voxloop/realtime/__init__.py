@@ -13,6 +13,7 @@ from voxloop.realtime.config import (
     Transcription,
     TurnDetection,
 )
+from voxloop.realtime.diagnose import Diagnosis, DiagnosisStep, diagnose
 from voxloop.realtime.events import (
     AgentEndEvent,
     AgentStartEvent,
@@ -47,6 +48,8 @@ __all__ = [
     "AgentStateEvent",
     "AudioEvent",
     "AudioInterruptedEvent",
+    "Diagnosis",
+    "DiagnosisStep",
     "ErrorEvent",
     "Event",
     "HandoffEvent",
@@ -71,5 +74,6 @@ __all__ = [
     "TurnMetrics",
     "Usage",
     "WireEvent",
+    "diagnose",
     "open_session",
 ]

@@ -49,7 +49,7 @@ async def open_session(
     """
     settings = config or RunConfig()
     target = model_config or ModelConfig()
-    chosen = provider if provider is not None else _provider(target)
+    chosen = provider if provider is not None else own_provider(target)
     if provider is not None and target.api_key is not None:
         raise ConfigError("give the API key to the provider, or leave provider out")
     run_context = RunContext(context)
@@ -82,7 +82,12 @@ async def open_session(
             await runner.aclose()
 
 
-def _provider(target: ModelConfig) -> Provider:
+def own_provider(target: ModelConfig) -> Provider:
+    """The provider that is taken when none is given.
+
+    Raises:
+        AuthenticationError: No key was found.
+    """
     if target.api_key is None:
         from voxloop.providers import default_provider
 

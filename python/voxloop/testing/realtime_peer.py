@@ -52,6 +52,7 @@ class Peer:
         replies: list[s.Reply],
         write: Callable[[str], Awaitable[None]],
         changed: Signal,
+        number: int = 1,
     ) -> None:
         self.received: list[Json] = []
         self.sent: list[Json] = []
@@ -59,10 +60,15 @@ class Peer:
         self.audio = bytearray()
         self.commits: list[int] = []
         self._changed = changed
-        self.session: Json = {"type": "realtime", "id": "sess_test", "object": "realtime.session"}
+        self.session: Json = {
+            "type": "realtime",
+            "id": f"sess_{number}",
+            "object": "realtime.session",
+        }
         self._plan = plan
         self._replies = replies
         self._write = write
+        self._prefix = "s" if number == 1 else f"s{number}_"  # no id twice in a conversation
         self._ids = 0
         self._buffer = 0
         self._book = _Book()
@@ -90,7 +96,7 @@ class Peer:
     def new_id(self, kind: str) -> str:
         """An id of the server's."""
         self._ids += 1
-        return f"{kind}_s{self._ids}"
+        return f"{kind}_{self._prefix}{self._ids}"
 
     def count(self, events: list[Json], kind: str) -> int:
         """How many events of a type there are."""

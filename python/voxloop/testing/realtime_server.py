@@ -185,7 +185,7 @@ class RealtimeServer:
     async def _talk(self, socket: ServerConnection) -> None:
         from websockets.exceptions import ConnectionClosed
 
-        peer = Peer(self._plan, self._replies, socket.send, self._changed)
+        peer = Peer(self._plan, self._replies, socket.send, self._changed, len(self.peers) + 1)
         self.peers.append(peer)
         if socket.request is not None:
             self.paths.append(socket.request.path)
