@@ -230,7 +230,7 @@ async def test_the_command() -> None:
         assert done.returncode == 0
         assert report["ok"] is True
         assert report["session_id"] == "sess_1"
-        assert [step["name"] for step in report["steps"]][0] == "key"
+        assert report["steps"][0]["name"] == "key"
     async with testing.RealtimeServer(s.Script(upgrades=(s.Refusal(status=401),))) as server:
         done = await run_doctor(server)
         text = done.stdout.decode()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -115,10 +115,8 @@ async def diagnose(
     """
     course = _Course(step_timeout)
     with course.scope:
-        try:
+        with suppress(_Failed):
             await _walk(course, provider, model_config or ModelConfig())
-        except _Failed:
-            pass
     if course.scope.cancelled_caught:
         course.timed_out()
     return course.report()

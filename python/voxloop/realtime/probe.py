@@ -1,4 +1,4 @@
-"""The two things that `diagnose` asks a server for: that it greets, and one short answer in text."""
+"""What `diagnose` asks of a server: that it greets, and one short answer in text."""
 
 from __future__ import annotations
 
