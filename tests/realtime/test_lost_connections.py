@@ -141,8 +141,9 @@ async def one(seed: int, count: int, findings: Findings) -> None:
                 async with session.wire_events() as frames:
                     async for frame in frames:
                         first = '"session.created"' in str(frame.data)[:80]
-                        if first and frame.direction == "in" and server.broken_at:
-                            findings.delays.append(frame.at - server.broken_at[-1])
+                        broken = [when for when in server.broken_at if when < frame.at]
+                        if first and frame.direction == "in" and broken:
+                            findings.delays.append(frame.at - broken[-1])
 
             async def speak() -> None:
                 written.extend(await talk(session, chance, over))

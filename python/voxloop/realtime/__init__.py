@@ -36,6 +36,7 @@ from voxloop.realtime.history import HistoryItem, HistoryPart
 from voxloop.realtime.latency import TurnMetrics
 from voxloop.realtime.open import open_session
 from voxloop.realtime.reconnect import Reconnect
+from voxloop.realtime.recording import Recording
 from voxloop.realtime.runner import WireEvent
 from voxloop.realtime.session import Session
 from voxloop.realtime.subscribers import Subscription
@@ -61,6 +62,7 @@ __all__ = [
     "Reconnect",
     "ReconnectedEvent",
     "ReconnectingEvent",
+    "Recording",
     "RunConfig",
     "Session",
     "SessionModelSettings",

@@ -114,9 +114,8 @@ async def diagnose(
             print(report.failure.detail, report.failure.advice)
     """
     course = _Course(step_timeout)
-    with course.scope:
-        with suppress(_Failed):
-            await _walk(course, provider, model_config or ModelConfig())
+    with course.scope, suppress(_Failed):
+        await _walk(course, provider, model_config or ModelConfig())
     if course.scope.cancelled_caught:
         course.timed_out()
     return course.report()

@@ -19,6 +19,7 @@ from voxloop.realtime import effects, inputs, reducer
 from voxloop.realtime.connector import Connection, Connector
 from voxloop.realtime.events import AudioEvent, ErrorEvent, Event
 from voxloop.realtime.observe import Observer
+from voxloop.realtime.recording import Recording
 from voxloop.realtime.state import Backlog, Call, State
 from voxloop.realtime.subscribers import Hub
 from voxloop.tools import RunContext, Tool, run_tool
@@ -67,6 +68,7 @@ class Runner:
         self._connector = connector
         self._connection: Connection | None = None
         self._begun = trio.Event()
+        self.recordings: tuple[Recording, ...] = ()
         self._gap_bytes = 0
         self._gap_over = trio.Event()
         self._nursery = nursery
@@ -158,6 +160,9 @@ class Runner:
     def feed(self, given: inputs.Input) -> VoxloopError | None:
         """Take one input; the error of a refused command is returned."""
         self.state, todo = reducer.step(self.state, given)
+        if self.recordings and isinstance(given, inputs.AppendAudio):
+            for recording in self.recordings:
+                recording.user(given.data, given.at)
         refused: VoxloopError | None = None
         for effect in todo:
             match effect:
@@ -166,6 +171,8 @@ class Runner:
                 case effects.Emit(event=event):
                     self.events.publish(event)
                     self.observer.event(event, self.state)
+                    for recording in self.recordings:
+                        recording.event(event)
                 case effects.RunTool(call=call, tool=tool):
                     self._nursery.start_soon(self._run_tool, call, tool)
                 case effects.RunHandoff(call=call, handoff=handoff):
@@ -199,8 +206,13 @@ class Runner:
         outbox.put(data)
         if isinstance(event, rt.InputAudioBufferAppend):
             self.observer.audio_sent(event.audio, outbox.waiting)
+        self._on_wire("out", data, time.monotonic())
+
+    def _on_wire(self, direction: Literal["in", "out"], data: str | bytes, at: float) -> None:
         if self.wire.wanted:
-            self.wire.publish(WireEvent("out", data, time.monotonic()))
+            self.wire.publish(WireEvent(direction, data, at))
+        for recording in self.recordings:
+            recording.frame(direction, data, at, self.state.line.epoch)
 
     def _end(self, effect: effects.End, at: float) -> None:
         self._error = effect.error
@@ -219,8 +231,7 @@ class Runner:
         return True
 
     def _take(self, data: str | bytes, at: float) -> None:
-        if self.wire.wanted:
-            self.wire.publish(WireEvent("in", data, at))
+        self._on_wire("in", data, at)
         try:
             given: inputs.Input = inputs.Received(rt.decode_server(data), at)
         except ProtocolError as error:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import os
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -19,6 +21,7 @@ from voxloop.realtime.config import SessionModelSettings
 from voxloop.realtime.events import AgentState, Event
 from voxloop.realtime.history import HistoryItem
 from voxloop.realtime.latency import TurnMetrics
+from voxloop.realtime.recording import Recording, recording
 from voxloop.realtime.runner import Runner, WireEvent
 from voxloop.realtime.subscribers import Subscription
 from voxloop.realtime.uplink import Uplink
@@ -138,6 +141,35 @@ class Session:
             yield subscription
         finally:
             self._runner.wire.remove(subscription)
+
+    @asynccontextmanager
+    async def record(
+        self, path: str | os.PathLike[str], *, redact: bool = False
+    ) -> AsyncIterator[Recording]:
+        """Write what is said and sent into two files until the block is left.
+
+        ``path`` with the suffix ``.wav`` gets the sound: the user on the left, the agent as it was
+        heard on the right, aligned in time. With ``.jsonl`` it gets every frame as a line of JSON;
+        `voxloop.testing.replay` plays it back. Keys are never written. The session does not wait
+        for the disk: what does not fit into 32 MiB is left out and counted.
+
+        Args:
+            path: Where to; its suffix does not matter.
+            redact: Leave out words, sound and images: only what happened when is written, and no
+                sound file.
+
+        Raises:
+            OSError: The files cannot be made.
+
+        **Cancellation:** what has come is written, for at most five seconds.
+        """
+        async with recording(Path(path), redact=redact) as made:
+            self._runner.recordings = (*self._runner.recordings, made)
+            try:
+                yield made
+            finally:
+                left = tuple(other for other in self._runner.recordings if other is not made)
+                self._runner.recordings = left
 
     # -- sound -----------------------------------------------------------------------------------
 
