@@ -75,6 +75,20 @@ def doctor(as_json: bool, url: str | None, model: str | None) -> int:
 
 
 @app.command()
+@click.argument("recording", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--serve", "serving", is_flag=True, help="Play it as a realtime server.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port for --serve.")
+@click.option("--speed", type=float, default=1.0, show_default=True, help="0 waits for nothing.")
+@debug_option
+def replay(recording: Path, serving: bool, port: int, speed: float) -> int:
+    """Show a recorded session line by line, or play it as the server that it was."""
+    from voxloop.cli._replay import run_replay
+
+    work = partial(run_replay, recording, serving=serving, port=port, speed=speed)
+    return _interrupt.run(work)
+
+
+@app.command()
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),

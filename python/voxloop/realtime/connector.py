@@ -127,15 +127,18 @@ class Connector:
         self._provider = provider
         self._target = target
         self._scopes: dict[int, trio.CancelScope] = {}
+        self.begun = trio.Event()
+        """Set when the session has told the first connection what it is for."""
+        self.current: Connection | None = None
+        """The connection in use, or the last one that was."""
         self.connections: dict[int, Connection] = {}
         """Those that stand, by number."""
 
     async def first(
         self,
         owner: Owner,
-        begun: trio.Event,
         *,
-        task_status: trio.TaskStatus[Connection] = trio.TASK_STATUS_IGNORED,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Open the first connection, and serve it once the session has begun.
 
@@ -147,9 +150,9 @@ class Connector:
         with trio.CancelScope() as scope:
             self._scopes[1] = scope
             async with self._provider.realtime(self._target) as transport:
-                connection = self.connections[1] = Connection(1, transport)
-                task_status.started(connection)
-                await begun.wait()
+                connection = self.connections[1] = self.current = Connection(1, transport)
+                task_status.started()
+                await self.begun.wait()
                 await connection.serve(owner)
 
     async def again(self, owner: Owner, epoch: int) -> None:
@@ -175,6 +178,10 @@ class Connector:
         if scope.cancelled_caught and epoch not in self.connections and epoch in self._scopes:
             late = NetworkTimeout(f"no connection within {DIAL_SECONDS:g} s", phase="connect")
             owner.feed(inputs.Lost(late, time.monotonic(), epoch))
+
+    def switch(self, epoch: int) -> None:
+        """Use a connection that stands."""
+        self.current = self.connections[epoch]
 
     def hang_up(self, epoch: int) -> None:
         """Let a connection go, with what is queued for it; its task closes it."""

@@ -7,6 +7,7 @@ writes; the session only puts things into a bounded mailbox, and what does not f
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -21,7 +22,10 @@ import trio
 from voxloop.agents import open_nursery
 from voxloop.realtime.events import AudioEvent, AudioInterruptedEvent, Event
 from voxloop.realtime.journal import Journal
+from voxloop.realtime.settings import to_wire
+from voxloop.realtime.state import State
 from voxloop.realtime.stereo import LEFT, RIGHT, StereoFile
+from voxloop.wire import realtime as rt
 
 MAILBOX_BYTES = 32 * 1024 * 1024
 """What may wait for the disk."""
@@ -143,6 +147,19 @@ async def recording(path: Path, *, redact: bool) -> AsyncIterator[Recording]:
             nursery.cancel_scope.cancel()
             if made.error is not None:
                 _log.warning("the recording is incomplete: %s", made.error)
+
+
+def opening(state: State) -> list[tuple[str, str]]:
+    """Frames that stand for what came before a recording began: the session and its settings."""
+    session: dict[str, object] = {"type": "realtime", "id": state.link.session_id}
+    made = {"type": "session.created", "session": session}
+    update = rt.SessionUpdate(session=to_wire(state.link.known))
+    frames = [("out", rt.encode(update))]
+    if state.link.session_id is not None:
+        frames.insert(0, ("in", json.dumps(made)))
+        if not state.link.pending:
+            frames.append(("in", json.dumps({**made, "type": "session.updated"})))
+    return frames
 
 
 async def _write(run: Callable[[], None], done: trio.Event) -> None:

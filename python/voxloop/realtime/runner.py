@@ -66,11 +66,8 @@ class Runner:
         self.observer = Observer(time.monotonic())
         self.context = context
         self._connector = connector
-        self._connection: Connection | None = None
-        self._begun = trio.Event()
         self.recordings: tuple[Recording, ...] = ()
-        self._gap_bytes = 0
-        self._gap_over = trio.Event()
+        self._gap = _Gap()
         self._nursery = nursery
         self._limiter = trio.CapacityLimiter(state.config.tool_concurrency)
         self._timer = _Timer()
@@ -84,12 +81,12 @@ class Runner:
 
         **Cancellation:** the attempt is given up.
         """
-        self._connection = await self._nursery.start(self._connector.first, self, self._begun)
+        await self._nursery.start(self._connector.first, self)
 
     def start(self) -> None:
         """Tell the server everything, and begin to keep time."""
         self.feed(inputs.Start(time.monotonic(), time.time()))
-        self._begun.set()
+        self._connector.begun.set()
         self._nursery.start_soon(self._timer.run, self)
 
     async def aclose(self) -> None:
@@ -101,8 +98,8 @@ class Runner:
         with trio.move_on_after(self.state.config.close_timeout) as scope:
             scope.shield = True
             try:
-                if self._connection is not None:
-                    await self._connection.aclose()
+                if self._connector.current is not None:
+                    await self._connector.current.aclose()
             except (VoxloopError, OSError, trio.BrokenResourceError, trio.ClosedResourceError):
                 _log.debug("the connection was gone before it was closed", exc_info=True)
         self._nursery.cancel_scope.cancel()
@@ -116,15 +113,15 @@ class Runner:
         **Cancellation:** may be called again.
         """
         while True:
-            connection = self._connection
+            connection = self._connector.current
             if connection is not None and self.state.line.up:
                 await connection.outbox.room()
-            elif self._gap_bytes > GAP_BYTES and not self.state.link.over:
-                await self._gap_over.wait()
+            elif self._gap.nbytes > GAP_BYTES and not self.state.link.over:
+                await self._gap.over.wait()
             else:
                 await checkpoint()
             self.check_open()
-            if connection is self._connection or self._gap_bytes <= GAP_BYTES:
+            if connection is self._connector.current or self._gap.nbytes <= GAP_BYTES:
                 return
 
     async def audio_room(self) -> None:
@@ -153,7 +150,7 @@ class Runner:
         before = self.state.backlog
         refused = self.feed(given)
         if not self.state.line.up:
-            self._gap_bytes += _added(before, self.state.backlog)
+            self._gap.nbytes += _added(before, self.state.backlog)
         if refused is not None:
             raise refused
 
@@ -186,10 +183,8 @@ class Runner:
                 case effects.Dial(epoch=epoch):
                     self._nursery.start_soon(self._connector.again, self, epoch)
                 case effects.Switch(epoch=epoch):
-                    self._connection = self._connector.connections[epoch]
-                    self._gap_bytes = 0
-                    self._gap_over.set()
-                    self._gap_over = trio.Event()
+                    self._connector.switch(epoch)
+                    self._gap.end()
                 case effects.HangUp(epoch=epoch):
                     self._connector.hang_up(epoch)
                 case effects.End():
@@ -200,9 +195,9 @@ class Runner:
     def _send(self, effect: effects.Send) -> None:
         event = effect.event
         data = rt.encode(event)
-        if self._connection is None:
+        if self._connector.current is None:
             return
-        outbox = self._connection.outbox
+        outbox = self._connector.current.outbox
         outbox.put(data)
         if isinstance(event, rt.InputAudioBufferAppend):
             self.observer.audio_sent(event.audio, outbox.waiting)
@@ -217,15 +212,15 @@ class Runner:
     def _end(self, effect: effects.End, at: float) -> None:
         self._error = effect.error
         self.observer.ended(effect, self.state, at)
-        if self._connection is not None:
-            self._connection.outbox.close()
-        self._gap_over.set()
+        if self._connector.current is not None:
+            self._connector.current.outbox.close()
+        self._gap.end()
         self.events.finish(effect.error)
         self.wire.finish(effect.error)
 
     def take(self, connection: Connection, frame: Frame) -> bool:
         """Handle a frame; False if it came on a connection that is not in use."""
-        if connection is not self._connection or self.state.line.epoch != connection.epoch:
+        if connection is not self._connector.current or self.state.line.epoch != connection.epoch:
             return False
         self._take(frame.data, frame.at)
         return True
@@ -274,6 +269,20 @@ class Runner:
             return
         message = json.dumps({"assistant": target.name}, ensure_ascii=False)
         self.feed(inputs.AgentReady(agent, call.call_id, message, time.monotonic()))
+
+
+class _Gap:
+    """What waits while there is no connection."""
+
+    def __init__(self) -> None:
+        self.nbytes = 0
+        self.over = trio.Event()
+
+    def end(self) -> None:
+        """There is a connection again, or there will be none."""
+        self.nbytes = 0
+        self.over.set()
+        self.over = trio.Event()
 
 
 class _Timer:

@@ -21,7 +21,7 @@ from voxloop.realtime.config import SessionModelSettings
 from voxloop.realtime.events import AgentState, Event
 from voxloop.realtime.history import HistoryItem
 from voxloop.realtime.latency import TurnMetrics
-from voxloop.realtime.recording import Recording, recording
+from voxloop.realtime.recording import Recording, opening, recording
 from voxloop.realtime.runner import Runner, WireEvent
 from voxloop.realtime.subscribers import Subscription
 from voxloop.realtime.uplink import Uplink
@@ -164,6 +164,8 @@ class Session:
         **Cancellation:** what has come is written, for at most five seconds.
         """
         async with recording(Path(path), redact=redact) as made:
+            for direction, data in opening(self._runner.state):
+                made.frame(direction, data, time.monotonic(), self._runner.state.line.epoch)
             self._runner.recordings = (*self._runner.recordings, made)
             try:
                 yield made

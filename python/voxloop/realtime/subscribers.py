@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import trio
 
@@ -51,8 +51,7 @@ class Subscription(Generic[T]):
         self._sounds: deque[tuple[int, T, int]] = deque()
         self._count = 0
         self._bytes = 0
-        self._unread = unasked
-        self._asleep = False
+        self._mode: Literal["unread", "read", "asleep"] = "unread" if unasked else "read"
         self._dropped = 0
         self._wake: trio.Event | None = None
         self._reading = False
@@ -73,7 +72,7 @@ class Subscription(Generic[T]):
         """Hand in an event; it never waits."""
         if self._ended:
             return
-        if self._asleep:
+        if self._mode == "asleep":
             self._dropped += 1
             return
         self._count += 1
@@ -90,7 +89,7 @@ class Subscription(Generic[T]):
         if len(self._events) <= max_events:
             if self._wake is not None:
                 self._wake.set()
-        elif self._unread:
+        elif self._mode == "unread":
             self._sleep()
         else:
             self.finish(
@@ -125,7 +124,7 @@ class Subscription(Generic[T]):
                 "two tasks iterate one subscription; open another with session.subscribe()"
             )
         self._reading = True
-        self._unread = self._asleep = False
+        self._mode = "read"
         try:
             await checkpoint()  # a cancel here loses nothing
             while not self._events and not self._sounds:
@@ -151,7 +150,7 @@ class Subscription(Generic[T]):
         self._events.clear()
         self._sounds.clear()
         self._bytes = 0
-        self._asleep = True
+        self._mode = "asleep"
 
 
 class Hub(Generic[T]):

@@ -6,6 +6,7 @@ from voxloop.testing import script
 from voxloop.testing.memory import MemoryProvider, MemoryTransport
 from voxloop.testing.realtime_peer import Peer
 from voxloop.testing.realtime_server import RealtimeServer
+from voxloop.testing.replay import RecordedFrame, Replay, replay
 from voxloop.testing.scripted import (
     Pause,
     ScriptedLLM,
@@ -23,12 +24,15 @@ __all__ = [
     "Pause",
     "Peer",
     "RealtimeServer",
+    "RecordedFrame",
+    "Replay",
     "ScriptExhausted",
     "ScriptedLLM",
     "ScriptedProvider",
     "ScriptedSTT",
     "ScriptedTTS",
     "call",
+    "replay",
     "script",
     "utterance",
     "vowels",

@@ -42,8 +42,6 @@ class Peer:
         received: Client events, decoded, in order.
         sent: Server events, in order.
         violations: What the client did against the protocol.
-        audio: All audio that the client has appended.
-        commits: Where in ``audio`` the client's commits stand, in bytes.
     """
 
     def __init__(
@@ -57,8 +55,6 @@ class Peer:
         self.received: list[Json] = []
         self.sent: list[Json] = []
         self.violations: list[str] = []
-        self.audio = bytearray()
-        self.commits: list[int] = []
         self._changed = changed
         self.session: Json = {
             "type": "realtime",
@@ -68,10 +64,19 @@ class Peer:
         self._plan = plan
         self._replies = replies
         self._write = write
-        self._prefix = "s" if number == 1 else f"s{number}_"  # no id twice in a conversation
         self._ids = 0
         self._buffer = 0
-        self._book = _Book()
+        self._book = _Book("s" if number == 1 else f"s{number}_")
+
+    @property
+    def audio(self) -> bytearray:
+        """All audio that the client has appended."""
+        return self._book.audio
+
+    @property
+    def commits(self) -> list[int]:
+        """Where in `audio` the client's commits stand, in bytes."""
+        return self._book.commits
 
     @property
     def items(self) -> list[Json]:
@@ -96,7 +101,7 @@ class Peer:
     def new_id(self, kind: str) -> str:
         """An id of the server's."""
         self._ids += 1
-        return f"{kind}_{self._prefix}{self._ids}"
+        return f"{kind}_{self._book.prefix}{self._ids}"
 
     def count(self, events: list[Json], kind: str) -> int:
         """How many events of a type there are."""
@@ -113,6 +118,8 @@ class Peer:
         kind = str(event.get("type"))
         self.received.append(event)
         self._changed.tell()
+        if self._plan.played:
+            return
         refusal = self._plan.refuse.get(kind)
         if refusal is not None and self.count(self.received, kind) == 1:
             await self._error(event, *refusal, violation=False)
@@ -154,7 +161,7 @@ class Peer:
     async def _append(self, _nursery: trio.Nursery, event: Json) -> None:
         data = base64.b64decode(str(event["audio"]), validate=True)
         self._buffer += len(data)
-        self.audio += data
+        self._book.audio += data
 
     async def _clear(self, _nursery: trio.Nursery, _event: Json) -> None:
         self._buffer = 0
@@ -399,7 +406,10 @@ class Running:
 class _Book:
     """What the server remembers of a conversation."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix  # of ids, so that none is given twice in a conversation
+        self.audio = bytearray()
+        self.commits: list[int] = []
         self.items: list[str] = []
         self.contents: dict[str, Json] = {}
         self.calls: set[str] = set()

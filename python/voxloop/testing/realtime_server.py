@@ -37,6 +37,7 @@ class RealtimeServer:
     Args:
         plan: What it does; each connection goes on with the replies that are left.
         ssl: Serve ``wss`` with this context.
+        port: Port to listen on; 0 takes a free one.
 
     Example::
 
@@ -45,15 +46,15 @@ class RealtimeServer:
                 await session.send_message("How is the weather in Paris?")
     """
 
-    def __init__(self, plan: s.Script | None = None, *, ssl: SSLContext | None = None) -> None:
+    def __init__(
+        self, plan: s.Script | None = None, *, ssl: SSLContext | None = None, port: int = 0
+    ) -> None:
         self._plan = plan or s.Script()
         self._replies = list(self._plan.replies)
         self._ssl = ssl
         self._stack = AsyncExitStack()
         self._changed = Signal()
-        self._upgrades = list(self._plan.upgrades)
-        self._breaks = _moments(self._plan.faults)
-        self._sockets: list[ServerConnection] = []
+        self._trouble = _Trouble(self._plan)
         self.peers: list[Peer] = []
         """One for each connection so far."""
         self.headers: list[dict[str, str]] = []
@@ -62,7 +63,7 @@ class RealtimeServer:
         """Path and query of each connection."""
         self.broken_at: list[float] = []
         """``time.monotonic()`` seconds at which a fault of the script broke a connection."""
-        self.port = 0
+        self.port = port
         """The port it listens on."""
 
     async def __aenter__(self) -> RealtimeServer:
@@ -75,7 +76,7 @@ class RealtimeServer:
                 extra="testing",
             ) from None
         async with AsyncExitStack() as stack:
-            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            listeners = await trio.open_tcp_listeners(self.port, host="127.0.0.1")
             self.port = listeners[0].socket.getsockname()[1]
             nursery = await stack.enter_async_context(open_nursery())
             stack.callback(nursery.cancel_scope.cancel)
@@ -141,11 +142,11 @@ class RealtimeServer:
 
     async def drop(self) -> None:
         """End all connections without a word."""
-        for socket in self._sockets:
+        for socket in self._trouble.sockets:
             await socket.close_stream()
 
     def _upgrade(self, socket: ServerConnection, request: Request) -> Response | None:
-        refusal = self._upgrades.pop(0) if self._upgrades else None
+        refusal = next(self._trouble.upgrades, None)
         if refusal is None:
             return None
         self.paths.append(request.path)
@@ -174,13 +175,13 @@ class RealtimeServer:
     async def _serve(self, socket: ServerConnection) -> None:
         from websockets.exceptions import ConnectionClosed
 
-        self._sockets.append(socket)
+        self._trouble.sockets.append(socket)
         try:
             await self._talk(socket)
         except (ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         finally:
-            self._sockets.remove(socket)
+            self._trouble.sockets.remove(socket)
 
     async def _talk(self, socket: ServerConnection) -> None:
         from websockets.exceptions import ConnectionClosed
@@ -196,9 +197,10 @@ class RealtimeServer:
             if lifetime is not None:
                 peer.session["expires_at"] = int(time.time() + lifetime)
                 nursery.start_soon(self._expire, socket, peer, lifetime)
-            await peer.send("session.created", session=peer.session)
+            if not self._plan.played:
+                await peer.send("session.created", session=peer.session)
             nursery.start_soon(self._steps, socket, peer, nursery)
-            broken = next(self._breaks, None)
+            broken = next(self._trouble.breaks, None)
             if broken is not None:
                 nursery.start_soon(self._break, socket, *broken)
             try:
@@ -207,10 +209,27 @@ class RealtimeServer:
             except ConnectionClosed:
                 nursery.cancel_scope.cancel()
 
+    async def _play(self, peer: Peer) -> None:
+        """Do what a recording says, and nothing else."""
+        number = min(self.peers.index(peer), len(self._plan.played) - 1)
+        for step in self._plan.played[number]:
+            match step:
+                case s.Until(type=kind, count=count):
+                    await peer.wait(peer.received, kind, count)
+                case s.Emit(event=event):
+                    await peer.send_event(event)
+                case s.Pause(seconds=seconds):
+                    await trio.sleep(seconds)
+                case _:
+                    raise AssertionError(f"{step!r} is no step of a recording")
+
     async def _steps(self, socket: ServerConnection, peer: Peer, nursery: trio.Nursery) -> None:
         steps = self._plan.steps
         if self._plan.later is not None and peer is not self.peers[0]:
             steps = self._plan.later
+        if self._plan.played:
+            await self._play(peer)
+            return
         if not steps:
             return
         await peer.wait(peer.received, "session.update", 1)
@@ -230,6 +249,15 @@ class RealtimeServer:
                     await socket.aclose(code, reason)
                 case s.Drop():
                     await socket.close_stream()
+
+
+class _Trouble:
+    """What is to go wrong, and the sockets it happens to."""
+
+    def __init__(self, plan: s.Script) -> None:
+        self.upgrades = iter(plan.upgrades)
+        self.breaks = _moments(plan.faults)
+        self.sockets: list[ServerConnection] = []
 
 
 def _moments(faults: s.Faults | None) -> Iterator[tuple[float, int | None]]:

@@ -213,6 +213,7 @@ class Script:
             left, all are accepted.
         expires_after: Seconds after which the server ends a session, as it says at its beginning.
         faults: Breaks connections.
+        played: Steps of each connection that are all it does: it answers nothing by itself.
         committed_text: Transcript of every turn that the client commits; None gives none.
         refuse: Answers to the first client event of a type: (code, message, param) of an error.
         confirm_updates: ``session.update`` is answered with ``session.updated``.
@@ -225,6 +226,7 @@ class Script:
     expires_after: float | None = None
     faults: Faults | None = None
     committed_text: str | None = None
+    played: tuple[tuple[Step, ...], ...] = ()
     refuse: Mapping[str, tuple[str, str, str | None]] = field(default_factory=dict)
     confirm_updates: bool = True
 
