@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from support.realtime_live import QUICK, counted, eventually, only, opened, until
-from voxloop import net, realtime, testing
+from voxloop import net, realtime, telemetry, testing
 from voxloop._errors import (
     AuthenticationError,
     ConnectionClosed,
@@ -55,6 +55,25 @@ async def test_a_drop_while_idle_is_made_good() -> None:
     (trying,) = only(events, realtime.ReconnectingEvent)
     assert trying.attempt == 1
     assert isinstance(trying.cause, NetworkError)
+
+
+async def test_a_reconnection_is_told_to_telemetry() -> None:
+    told: list[tuple[dict[str, float], dict[str, object]]] = []
+    telemetry.attach(
+        "test", ["realtime.reconnect"], lambda _name, m, d: told.append((dict(m), dict(d)))
+    )
+    try:
+        async with testing.RealtimeServer() as server:
+            async with opened(server) as (_session, events):
+                await server.drop()
+                await until(events, realtime.ReconnectedEvent)
+    finally:
+        telemetry.detach("test")
+    ((measured, described),) = told
+    assert measured["attempt"] == 1
+    assert measured["downtime_ms"] > 0
+    assert measured["dropped_audio_ms"] == 0
+    assert described["planned"] is False
 
 
 async def test_a_drop_within_a_response_leaves_what_was_said_as_text() -> None:
