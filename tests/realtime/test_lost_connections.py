@@ -20,7 +20,7 @@ from voxloop.testing import script as s
 from voxloop.tools import tool
 
 TOTAL = int(os.environ.get("VOXLOOP_RECONNECTS", "100"))
-AT_ONCE = 10
+AT_ONCE = 4
 FRAMES = 1_200
 """Numbers in one piece of audio: 4,800 bytes, 100 ms."""
 WINDOW = 25 * 48_000
