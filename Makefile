@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name build.rs)
 SAY := @printf '\n== %s\n'
 
-.PHONY: help demo test test-rust test-python soak-reconnect soak-orders test-pythons test-peers lint format wheel bench-bridge bench-first-audio bench-audio soak-voice clean
+.PHONY: help demo test test-rust test-python soak-reconnect soak-orders test-pythons test-peers lint format wheel bench-bridge bench-first-audio bench-audio soak-voice bench-splitter clean
 
 help: ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -118,6 +118,9 @@ bench-audio: .venv-bench/.made ## Measure resampling, WAV, G.711 and PCM against
 soak-voice: $(VENV)/.test ## Cancel a voice pipeline at 10,000 random points, then stream an hour through it
 	@VOXLOOP_FUZZ_CASES=10000 $(BIN)/python -m pytest -q -s -o faulthandler_timeout=0 tests/voice/test_cancel_fuzz.py
 	@$(BIN)/python benches/voice_soak.py $(ARGS)
+
+bench-splitter: .venv-bench/.made ## Measure the sentence splitter against its peers
+	@.venv-bench/bin/python benches/splitter.py $(ARGS)
 
 clean: ## Remove what was built
 	rm -rf $(VENV) .venv-* target dist voxloop-demo

@@ -498,6 +498,20 @@ class SseParser:
     def __new__(cls) -> Self: ...
     def feed(self, data: bytes) -> list[tuple[str, str, str]]: ...
 
+@final
+class Splitter:
+    def __new__(
+        cls,
+        *,
+        first_sentence: int,
+        first_clause: int,
+        first_most: int,
+        sentence: int,
+        most: int,
+    ) -> Self: ...
+    def push(self, delta: str) -> list[str]: ...
+    def flush(self) -> list[str]: ...
+
 def retry_delay(
     failures: int,
     status: int | None,

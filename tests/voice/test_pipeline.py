@@ -90,7 +90,7 @@ async def test_every_sample_of_every_segment_arrives_in_order() -> None:
         else:
             levels.append([abs(sample), 1])
     assert levels == [[100 * (n + 1), tts.frames(text)] for n, text in enumerate(tts.texts)]
-    assert len(tts.texts) == 4
+    assert len(tts.texts) == 3
 
 
 async def test_the_first_piece_is_short_and_all_are_whole_frames() -> None:
@@ -105,7 +105,7 @@ async def test_no_more_segments_than_the_window_are_in_synthesis() -> None:
     text = " ".join(f"This is sentence number {n} of a rather long answer." for n in range(40))
     seen, _ = await events_of(pipeline(answers(text), tts=tts))
     assert tts.most_in_flight == 2
-    assert len(tts.texts) >= 39
+    assert len(tts.texts) >= 20
     assert "".join(e.text for e in seen if isinstance(e, voice.TextEvent)).strip() == text
 
 

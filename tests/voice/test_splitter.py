@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voxloop.voice.splitter import SentenceSplitter, is_speakable
+from voxloop._errors import ConfigError
+from voxloop.voice.splitter import SentenceSplitter, TextSplitter, is_speakable
 
 PROSE = (
     "It is sunny in Oslo today, and it will stay so until the evening. Dr. Smith said that the "
@@ -23,7 +24,25 @@ MARKDOWN = (
 )
 EMOJI = "👩‍👩‍👧‍👦" * 120 + "🇳🇴" * 120 + "👍🏽" * 120 + "e\u0301" * 300
 NUMBERS = "1,000.50 and 2.000,75; 10:30, 3/4, -5.2, 1e9... 192.168.0.1! " * 5
-TEXTS = [PROSE, JAPANESE, MARKDOWN, EMOJI, NUMBERS, "x" * 5000, "", " ", "\n\n", "...", "Hi"]
+THAI = "สวัสดีครับ วันนี้อากาศดีมาก เราไปเดินเล่นที่สวนสาธารณะกันไหม ผมคิดว่าน่าจะสนุก " * 4
+HINDI = "नमस्ते, आज मौसम बहुत अच्छा है। क्या हम पार्क में टहलने चलें? हाँ, ज़रूर चलते हैं। " * 4
+ARABIC = "مرحبا، الطقس جميل اليوم. هل نذهب إلى الحديقة؟ نعم، هيا بنا؛ سأحضر القهوة معي. " * 4
+TEXTS = [
+    THAI,
+    HINDI,
+    ARABIC,
+    PROSE,
+    JAPANESE,
+    MARKDOWN,
+    EMOJI,
+    NUMBERS,
+    "x" * 5000,
+    "",
+    " ",
+    "\n\n",
+    "...",
+    "Hi",
+]
 
 
 def split(text: str, size: int) -> list[str]:
@@ -65,8 +84,7 @@ def test_prose_is_cut_where_a_person_would_breathe() -> None:
         "may rise to 3.14 metres per second! ",
         '"Really?" she asked. Yes... I think so. See example.com or call J. R. Doe at 5 p.m. '
         "tomorrow; bring a coat.\n",
-        "1. First a list item.\n2. Then another one.\n",
-        "\nAnd an end without a full stop",
+        "1. First a list item.\n2. Then another one.\n\nAnd an end without a full stop",
     ]
 
 
@@ -84,6 +102,13 @@ def test_japanese_is_cut_after_its_own_full_stops() -> None:
         ("One moment please, I will look that up, ok", "One moment please, I will look that up, "),
         ("The price is 1,000 euros and no more. So", "The price is 1,000 euros and no more. "),
         ('He said "stop now!" and went. Then', 'He said "stop now!" '),
+        ("Well... maybe not, I would say. Or", "Well... maybe not, I would say. "),
+        ("It closes at 5 p.m. We should go.", "It closes at 5 p.m. "),
+        ("It closes at 5 p.m. sharp. We", "It closes at 5 p.m. sharp. "),
+        ("See Fig. 3 for it, No. 5 too. Or", "See Fig. 3 for it, No. 5 too. "),
+        ("आज मौसम बहुत अच्छा है। क्या हम चलें?", "आज मौसम बहुत अच्छा है। "),
+        ("الطقس جميل جدا اليوم؟ نعم", "الطقس جميل جدا اليوم؟ "),
+        ("สวัสดีครับผมชื่อสมชายครับ วันนี้อากาศดี", "สวัสดีครับผมชื่อสมชายครับ "),
         ("Mr. Jones is here. Come", "Mr. Jones is here. "),
     ],
 )
@@ -107,7 +132,7 @@ def test_flush_gives_the_rest_and_starts_short_again() -> None:
 
 def test_no_segment_is_longer_than_its_bound() -> None:
     for text in TEXTS:
-        assert all(len(segment) <= 241 for segment in split(text, 3))
+        assert all(len(segment) <= 200 for segment in split(text, 3))
 
 
 def test_no_grapheme_is_torn() -> None:
@@ -125,3 +150,22 @@ def test_no_grapheme_is_torn() -> None:
 )
 def test_only_letters_and_digits_can_be_said(text: str, expected: bool) -> None:
     assert is_speakable(text) is expected
+
+
+def test_half_a_surrogate_pair_is_replaced() -> None:
+    splitter = SentenceSplitter()
+    assert splitter.push("a\ud83db") == []
+    assert splitter.flush() == ["a\ufffdb"]
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [{"most": 5000}, {"sentence": 0}, {"first_most": -1}, {"sentence": 300}, {"most": 2**80}],
+)
+def test_weights_that_cannot_be_met(weights: dict[str, int]) -> None:
+    with pytest.raises(ConfigError):
+        SentenceSplitter(**weights)
+
+
+def test_any_object_with_the_two_methods_is_a_splitter() -> None:
+    assert isinstance(SentenceSplitter(), TextSplitter)
