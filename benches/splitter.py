@@ -28,7 +28,7 @@ SENTENCES = [
     "See https://example.com/a,b?c=d for more, or call J. R. Doe at 5 p.m. tomorrow.\n",
     "- **Bergen**: rain, as ever (there is no other weather).\n",
 ]
-WIDE = ["今日はとても良い天気ですね、散歩に行きませんか？", "そして二人は公園へ出かけました。"]
+WIDE = ["今日はとても良い天気ですね、散歩に行きませんか？", "そして二人は公園へ出かけました。"]  # noqa: RUF001
 RULE = re.compile(r"(?<=[.!?])\s+")
 
 

@@ -444,6 +444,9 @@ impl Splitter {
                 *remembered = None;
             }
         }
+        if matches!(self.pending, Pending::Held { place: held, .. } if held.at <= place.at) {
+            self.pending = Pending::Nothing;
+        }
     }
 
     /// Lets go of what was handed out.
