@@ -4,7 +4,8 @@
 
     VoxloopError
     ├── ConfigError (ValueError)            a setting or an argument cannot be used
-    │   └── MissingExtra (ImportError)      a feature whose packages are not installed
+    │   ├── MissingExtra (ImportError)      a feature whose packages are not installed
+    │   └── ModelRetired                    a model that its maker has switched off
     ├── AuthenticationError                 no key, or the server refused it
     ├── NetworkError
     │   ├── ConnectFailed (OSError)         name, route or listener
@@ -91,6 +92,22 @@ class MissingExtra(ConfigError, ImportError):
     def __init__(self, message: str, *, extra: str) -> None:
         super().__init__(message)
         self.extra = extra
+
+
+class ModelRetired(ConfigError):
+    """A model that its maker has switched off.
+
+    Attributes:
+        model: Its name.
+        replacement: The model to take instead, if one is known.
+    """
+
+    code = "model_retired"
+
+    def __init__(self, message: str, *, model: str, replacement: str | None) -> None:
+        super().__init__(message)
+        self.model = model
+        self.replacement = replacement
 
 
 class AuthenticationError(VoxloopError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from voxloop._scope import open_nursery
 from voxloop.agents.agent import (
     Agent,
     Handoff,
@@ -35,7 +36,6 @@ from voxloop.agents.hooks import AgentHooks, Hooks, RunHooks, call_hooks
 from voxloop.agents.options import RunOptions
 from voxloop.agents.prompt import Prompt
 from voxloop.agents.resolve import ResolvedAgent, resolve
-from voxloop.agents.scope import open_nursery
 from voxloop.agents.sqlite import SqliteStore
 from voxloop.agents.store import (
     Change,

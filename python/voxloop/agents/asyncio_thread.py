@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 import trio
 
 from voxloop._errors import ConcurrencyError, UseAfterClose
-from voxloop.agents.scope import open_nursery
+from voxloop._scope import open_nursery
 
 T = TypeVar("T")
 

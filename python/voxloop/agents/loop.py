@@ -8,6 +8,7 @@ from contextvars import ContextVar
 import trio
 
 from voxloop._errors import MaxTurnsExceeded, ModelBehaviorError
+from voxloop._scope import open_nursery
 from voxloop.agents.agent import Agent
 from voxloop.agents.calls import Call, Caller
 from voxloop.agents.checks import wire_choice
@@ -27,7 +28,6 @@ from voxloop.agents.hooks import call_hooks
 from voxloop.agents.items import output_item
 from voxloop.agents.options import RunOptions
 from voxloop.agents.resolve import ResolvedAgent, resolve
-from voxloop.agents.scope import open_nursery
 from voxloop.providers import (
     LanguageModel,
     ModelDone,

@@ -25,6 +25,7 @@ from voxloop._errors import (
     ModelBehaviorError,
     VoxloopError,
 )
+from voxloop._scope import open_nursery
 from voxloop.agents.asyncio_thread import AsyncioThread
 from voxloop.agents.events import (
     AgentDone,
@@ -36,7 +37,6 @@ from voxloop.agents.events import (
     AgentToolResult,
 )
 from voxloop.agents.items import assistant_item, user_item
-from voxloop.agents.scope import open_nursery
 from voxloop.tools import JsonObject
 
 _BUFFERED_EVENTS = 32

@@ -9,10 +9,10 @@ from types import MappingProxyType
 from typing import Any
 
 from voxloop._errors import ConfigError
+from voxloop._scope import open_nursery
 from voxloop.agents.agent import Agent, Handoff
 from voxloop.agents.checks import check_names
 from voxloop.agents.prompt import as_prompt
-from voxloop.agents.scope import open_nursery
 from voxloop.tools import Enabled, FileSearch, JsonObject, RunContext, Tool, is_enabled
 
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import trio
 
+from voxloop._scope import open_nursery
 from voxloop.agents.conversation import Conversation
 from voxloop.agents.desk import Desk
 from voxloop.agents.draft import Draft
 from voxloop.agents.events import AgentDone, AgentEvent, AgentText
 from voxloop.agents.loop import Loop
 from voxloop.agents.options import RunOptions
-from voxloop.agents.scope import open_nursery
 from voxloop.agents.store import Change
 from voxloop.providers import LanguageModel
 

@@ -15,6 +15,7 @@ from voxloop.local.router import CallTool, Decision, Say
 from voxloop.local.stt import Samples
 from voxloop.local.tts import Pcm16
 from voxloop.providers import (
+    CustomVoice,
     JsonObject,
     ModelDone,
     ModelEvent,
@@ -103,7 +104,12 @@ class LocalTextToSpeech:
         **Cancellation:** leaving the block ends the synthesis.
         """
         engine = await TEXT_TO_SPEECH.load()
-        segments = engine.segments(text, voice=settings.voice, speed=settings.speed)
+        voice = settings.voice
+        if isinstance(voice, CustomVoice):
+            raise ConfigError(
+                "the local voices have names; a voice of an account is not among them"
+            )
+        segments = engine.segments(text, voice=voice, speed=settings.speed)
         async with aclosing(_chunks(segments)) as chunks:
             yield chunks
 

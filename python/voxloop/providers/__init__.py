@@ -20,7 +20,7 @@ from voxloop.providers.protocols import (
     ToolCall,
     Transcript,
 )
-from voxloop.providers.settings import STTSettings, TTSSettings
+from voxloop.providers.settings import CustomVoice, STTSettings, TTSSettings
 from voxloop.providers.transcription import (
     ServerTurns,
     SpeechStarted,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ChatCompletionsModel",
+    "CustomVoice",
     "JsonObject",
     "LanguageModel",
     "ModelDone",

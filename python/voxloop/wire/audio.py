@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
 from voxloop._errors import ProtocolError
-from voxloop.wire._base import JsonObject, Wire
+from voxloop.wire._base import Event, JsonObject, Unknown, Wire, by_tag, raw_event
 
-__all__ = ["CreateSpeech", "ErrorBody", "Transcription", "decode_error", "decode_transcription"]
+__all__ = [
+    "CreateSpeech",
+    "ErrorBody",
+    "SpeechAudioDelta",
+    "SpeechAudioDone",
+    "StreamError",
+    "StreamEvent",
+    "TranscriptTextDelta",
+    "TranscriptTextDone",
+    "TranscriptTextSegment",
+    "Transcription",
+    "Unknown",
+    "decode_error",
+    "decode_plain",
+    "decode_stream_event",
+    "decode_transcription",
+    "encode_chunking",
+]
 
 _MESSAGE_LIMIT: Final = 500
 _TAG: Final = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
@@ -42,6 +59,8 @@ class Transcription(Wire, frozen=True, kw_only=True):
     Attributes:
         language: As given by verbose answers.
         languages: ``{"code": ...}`` objects; empty when none was detected.
+        duration: Seconds, as given by verbose and diarized answers.
+        segments, words, logprobs: Objects as the server wrote them.
         usage: ``{"type": "tokens" | "duration", ...}``.
     """
 
@@ -49,6 +68,9 @@ class Transcription(Wire, frozen=True, kw_only=True):
     language: str | None = None
     languages: list[JsonObject] | None = None
     duration: float | None = None
+    segments: list[JsonObject] | None = None
+    words: list[JsonObject] | None = None
+    logprobs: list[JsonObject] | None = None
     usage: JsonObject | None = None
 
     @property
@@ -61,6 +83,74 @@ class Transcription(Wire, frozen=True, kw_only=True):
         return self.language
 
 
+class TranscriptTextDelta(Event, frozen=True, kw_only=True, tag="transcript.text.delta"):
+    """More of the words of a file."""
+
+    delta: str = ""
+    segment_id: str | None = None
+
+
+class TranscriptTextSegment(Event, frozen=True, kw_only=True, tag="transcript.text.segment"):
+    """What one speaker said, from ``start`` to ``end`` seconds."""
+
+    id: str | int | None = None
+    text: str = ""
+    speaker: str | None = None
+    start: float = 0.0
+    end: float = 0.0
+
+
+class TranscriptTextDone(Event, frozen=True, kw_only=True, tag="transcript.text.done"):
+    """The end of a transcript, with all of its words."""
+
+    text: str
+    languages: list[JsonObject] | None = None
+    logprobs: list[JsonObject] | None = None
+    usage: JsonObject | None = None
+
+    def whole(self) -> Transcription:
+        """The same as an answer in one piece has it."""
+        return Transcription(
+            text=self.text, languages=self.languages, logprobs=self.logprobs, usage=self.usage
+        )
+
+
+class SpeechAudioDelta(Event, frozen=True, kw_only=True, tag="speech.audio.delta"):
+    """The next audio; strictly base64."""
+
+    audio: bytes
+
+
+class SpeechAudioDone(Event, frozen=True, kw_only=True, tag="speech.audio.done"):
+    """The end of the audio."""
+
+    usage: JsonObject | None = None
+
+
+class StreamError(Event, frozen=True, kw_only=True, tag="error"):
+    """The server gives up in the middle of a stream."""
+
+    error: JsonObject | str | None = None
+    message: str | None = None
+    code: str | None = None
+
+    @property
+    def said(self) -> ErrorBody:
+        """What the error says, wherever it says it."""
+        return decode_error(msgspec.json.encode(self))
+
+
+StreamEvent: TypeAlias = (
+    TranscriptTextDelta
+    | TranscriptTextSegment
+    | TranscriptTextDone
+    | SpeechAudioDelta
+    | SpeechAudioDone
+    | StreamError
+)
+_STREAM: Final[msgspec.json.Decoder[StreamEvent]] = msgspec.json.Decoder(StreamEvent)
+
+
 class ErrorBody(Wire, frozen=True, kw_only=True):
     """What an error body says, however it says it."""
 
@@ -68,6 +158,46 @@ class ErrorBody(Wire, frozen=True, kw_only=True):
     type: str | None = None
     code: str | None = None
     param: str | None = None
+
+
+def decode_stream_event(data: str) -> StreamEvent | Unknown:
+    """Decode one event of a streamed transcription or of streamed speech.
+
+    Raises:
+        ProtocolError: Not JSON, no ``type``, or an event whose content cannot be used.
+    """
+    try:
+        return _STREAM.decode(data)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        name, raw = raw_event(data)
+    if name in _STREAM_TYPES:
+        raise ProtocolError(f"the server sent an event {name} whose content cannot be used")
+    return Unknown(name, raw)
+
+
+_STREAM_TYPES: Final = by_tag(StreamEvent)
+
+
+def decode_plain(body: bytes, content_type: str) -> str:
+    """Decode an answer that is text: plain, or as subtitles.
+
+    Raises:
+        ProtocolError: It is a web page, or no UTF-8.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ProtocolError("the transcription endpoint answered with no text") from None
+    if content_type.startswith("text/html") or text.lstrip()[:9].lower().startswith("<!doctype"):
+        raise ProtocolError(
+            "the transcription endpoint answered with a web page; check the base URL"
+        )
+    return text
+
+
+def encode_chunking(strategy: str | Mapping[str, object]) -> str:
+    """The form field ``chunking_strategy``: ``auto``, or an object as JSON."""
+    return strategy if isinstance(strategy, str) else msgspec.json.encode(strategy).decode()
 
 
 def decode_transcription(body: bytes) -> Transcription:

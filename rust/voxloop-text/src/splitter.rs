@@ -212,15 +212,25 @@ impl Splitter {
         self.text.len() - self.start.at
     }
 
-    /// Skips ASCII letters and digits in one go; false if there are none, or the limit is near.
+    /// Skips plain text in one go; false if there is none, or the limit is near.
     fn plain_run(&mut self) -> bool {
-        let room = self.most().saturating_sub(self.weight - self.start.weight);
+        self.ascii_run() || self.wide_run()
+    }
+
+    /// ASCII letters and digits, and the blanks between words.
+    fn ascii_run(&mut self) -> bool {
+        let room = self.most().saturating_sub(self.weight - self.start.weight) as usize;
         let ahead = &self.text.as_bytes()[self.scanned..];
-        let run = ahead
-            .iter()
-            .take(room as usize)
-            .take_while(|byte| byte.is_ascii() && ascii_class(**byte) == Class::Plain)
-            .count();
+        let ahead = &ahead[..ahead.len().min(room)];
+        let (mut run, mut word) = (0, 0);
+        while let Some(&byte) = ahead.get(run) {
+            if byte == b' ' && !self.begins_line && (run > 0 || self.last.is_ascii()) {
+                word = run + 1;
+            } else if !byte.is_ascii() || ascii_class(byte) != Class::Plain {
+                break;
+            }
+            run += 1;
+        }
         if run == 0 {
             return false;
         }
@@ -228,9 +238,29 @@ impl Splitter {
             self.spoken = ahead[..run].iter().any(u8::is_ascii_alphanumeric);
         }
         self.last = char::from(ahead[run - 1]);
+        if word > 0 {
+            self.word_start = self.scanned + word;
+            self.word = Some(Place { at: self.word_start, weight: self.weight + word as u64 });
+        }
         self.one_grapheme = false;
         self.scanned += run;
         self.weight += run as u64;
+        self.characters += run as u64;
+        true
+    }
+
+    /// Kana, ideographs and hangul: three bytes each, and three of weight.
+    fn wide_run(&mut self) -> bool {
+        let room = self.most().saturating_sub(self.weight - self.start.weight) / 3;
+        let ahead = &self.text[self.scanned..];
+        let plain = |character: &char| matches!(character, 'ぁ'..='ゖ' | 'ァ'..='ヺ' | '一'..='鿿' | '가'..='힣');
+        let run = ahead.chars().take(room as usize).take_while(plain).count();
+        let Some(last) = ahead[..3 * run].chars().next_back() else { return false };
+        self.last = last;
+        self.spoken = true;
+        self.one_grapheme = false;
+        self.scanned += 3 * run;
+        self.weight += 3 * run as u64;
         self.characters += run as u64;
         true
     }

@@ -51,12 +51,20 @@ class Endpoint:
         api_key: A key, a function that gives one, or None for the usual sources.
         organization: Sent as ``OpenAI-Organization``.
         project: Sent as ``OpenAI-Project``.
+        key_header: The header that carries the key; all but ``Authorization`` carry it bare.
+        query: Added to the query of every address.
+        more_headers: Added to every request; the same name (any case) replaces one of ours.
+        realtime: WebSocket address instead of ``/realtime`` under the base URL.
     """
 
     base_url: str
     api_key: net.ApiKey | None = field(default=None, repr=False)
     organization: str | None = None
     project: str | None = None
+    key_header: str = "Authorization"
+    query: Mapping[str, str] = field(default_factory=dict)
+    more_headers: Mapping[str, str | Secret] = field(default_factory=dict, repr=False)
+    realtime: str | None = None
 
     @classmethod
     def resolve(
@@ -66,6 +74,10 @@ class Endpoint:
         base_url: str | None,
         organization: str | None,
         project: str | None,
+        key_header: str = "Authorization",
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | Secret] | None = None,
+        realtime_url: str | None = None,
     ) -> Endpoint:
         """Fill in what was left open from the environment.
 
@@ -86,7 +98,17 @@ class Endpoint:
             api_key=Secret(api_key) if isinstance(api_key, str) else api_key,
             organization=organization or _environment("OPENAI_ORG_ID"),
             project=project or _environment("OPENAI_PROJECT_ID"),
+            key_header=key_header,
+            query=dict(query or {}),
+            more_headers=dict(headers or {}),
+            realtime=realtime_url,
         )
+
+    @property
+    def official(self) -> bool:
+        """Whether this is OpenAI itself, rather than a server that speaks its protocol."""
+        host = urlsplit(self.base_url).hostname or ""
+        return host == "api.openai.com" or host.endswith(".api.openai.com")
 
     async def key(self) -> Secret:
         """The key to use now.
@@ -102,25 +124,46 @@ class Endpoint:
         """The headers of every request."""
         headers: dict[str, str | Secret] = {"User-Agent": USER_AGENT}
         if key is not None:
-            headers["Authorization"] = Secret(f"Bearer {key.reveal()}")
+            bearer = self.key_header.lower() == "authorization"
+            headers[self.key_header] = Secret(f"Bearer {key.reveal()}") if bearer else key
         if self.organization:
             headers["OpenAI-Organization"] = self.organization
         if self.project:
             headers["OpenAI-Project"] = self.project
-        return headers
+        return merge_headers(headers, self.more_headers)
 
     def url(self, path: str) -> str:
-        """The address of ``path``; a query of the base URL is kept."""
+        """The address of ``path``; a query of the base URL is kept, ``query`` is added."""
         parts = urlsplit(self.base_url)
-        return urlunsplit(parts._replace(path=parts.path.rstrip("/") + path))
+        text = self._query(parts.query)
+        return urlunsplit(parts._replace(path=parts.path.rstrip("/") + path, query=text))
 
-    def realtime_url(self, *, url: str | None, model: str | None, call_id: str | None) -> str:
-        """The WebSocket address; an existing query is kept, ``model`` or ``call_id`` is added.
+    def _query(self, given: str) -> str:
+        if not self.query:
+            return given
+        pairs = parse_qsl(given, keep_blank_values=True)
+        names = {name for name, _ in pairs}
+        pairs += [(name, value) for name, value in self.query.items() if name not in names]
+        return urlencode(pairs, quote_via=quote)
+
+    def realtime_url(
+        self,
+        *,
+        url: str | None = None,
+        model: str | None = None,
+        call_id: str | None = None,
+        intent: str | None = None,
+    ) -> str:
+        """The WebSocket address; an existing query is kept, what is given here is added.
 
         Raises:
             ConfigError: The URL is not of ws, wss, http or https.
         """
-        parts = urlsplit(url or self.url("/realtime"))
+        if url is None and self.realtime is not None:
+            parts = urlsplit(self.realtime)
+            parts = parts._replace(query=self._query(parts.query))
+        else:
+            parts = urlsplit(url or self.url("/realtime"))
         scheme = _SCHEMES.get(parts.scheme)
         if scheme is None or not parts.netloc:
             raise ConfigError(
@@ -133,6 +176,8 @@ class Endpoint:
             query.append(("call_id", call_id))
         elif model is not None and not names & {"model", "call_id"}:
             query.append(("model", model))
+        if intent is not None and "intent" not in names:
+            query.append(("intent", intent))
         text = urlencode(query, quote_via=quote)
         return urlunsplit(parts._replace(scheme=scheme, query=text, fragment=""))
 
@@ -152,7 +197,8 @@ class Endpoint:
         Raises:
             Refused: Any other status; for `retrying` alone.
         """
-        key = await self.key()
+        own = {name.lower() for name in self.more_headers}
+        key = None if self.key_header.lower() in own else await self.key()
         headers = self.headers(key)
         headers["Accept"] = accept
         if content is not None:
@@ -210,6 +256,16 @@ class Endpoint:
                 {"doing": doing, "code": error.code},
             )
             await trio.sleep(delay)
+
+
+def merge_headers(
+    base: Mapping[str, str | Secret], more: Mapping[str, str | Secret]
+) -> dict[str, str | Secret]:
+    """``base`` with ``more``; a name of ``more`` in any case replaces the one of ``base``."""
+    replaced = {name.lower() for name in more}
+    merged = {name: value for name, value in base.items() if name.lower() not in replaced}
+    merged.update(more)
+    return merged
 
 
 async def _error_body(response: HttpResponse) -> str:

@@ -110,7 +110,13 @@ def error_from_stream(
 def error_from_handshake(rejected: HandshakeRejected, *, key: Secret | None) -> VoxloopError:
     """A typed error for a refused upgrade; other statuses than 401 and 429 stay as they are."""
     if rejected.status not in (401, 429):
-        return rejected
+        return HandshakeRejected(
+            redact(rejected.message, key),
+            status=rejected.status,
+            headers=rejected.headers,
+            body_head=redact(rejected.body_head, key),
+            retryable=rejected.retryable,
+        )
     return error_from_response(
         rejected.status,
         rejected.headers,

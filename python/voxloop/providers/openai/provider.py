@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 
-from voxloop.net import ApiKey
+from voxloop.net import ApiKey, Secret
 from voxloop.providers.openai.endpoint import Endpoint
 from voxloop.providers.openai.llm import OpenAILanguageModel
 from voxloop.providers.openai.realtime import open_realtime
@@ -14,8 +15,6 @@ from voxloop.providers.protocols import (
     LanguageModel,
     RealtimeTarget,
     RealtimeTransport,
-    SpeechToText,
-    TextToSpeech,
 )
 
 
@@ -32,6 +31,12 @@ class OpenAI:
         base_url: With its path prefix; default `OPENAI_BASE_URL`, else OpenAI's own.
         organization: Default `OPENAI_ORG_ID`.
         project: Default `OPENAI_PROJECT_ID`.
+        key_header: The header that carries the key: ``"Authorization"`` (as a bearer token), or
+            such as ``"api-key"``, bare.
+        query: Added to the query of every address, such as ``{"api-version": "preview"}``.
+        headers: Added to every request; the same name (any case) replaces one of ours.
+        realtime_url: Address of realtime sessions, where it is not ``/realtime`` under the base
+            URL.
 
     Raises:
         ConfigError: The base URL cannot be used.
@@ -40,6 +45,15 @@ class OpenAI:
 
         provider = voxloop.OpenAI(api_key=fetch_key)
         async with voxloop.realtime.open_session(agent, provider=provider) as session: ...
+
+    On Azure, with the key of a resource::
+
+        provider = voxloop.OpenAI(
+            api_key=key,
+            base_url="https://NAME.openai.azure.com/openai/v1",
+            key_header="api-key",
+            query={"api-version": "preview"},
+        )
     """
 
     def __init__(
@@ -49,9 +63,20 @@ class OpenAI:
         base_url: str | None = None,
         organization: str | None = None,
         project: str | None = None,
+        key_header: str = "Authorization",
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | Secret] | None = None,
+        realtime_url: str | None = None,
     ) -> None:
         self._endpoint = Endpoint.resolve(
-            api_key=api_key, base_url=base_url, organization=organization, project=project
+            api_key=api_key,
+            base_url=base_url,
+            organization=organization,
+            project=project,
+            key_header=key_header,
+            query=query,
+            headers=headers,
+            realtime_url=realtime_url,
         )
 
     @property
@@ -67,11 +92,11 @@ class OpenAI:
         """
         return open_realtime(self._endpoint, target)
 
-    def speech_to_text(self) -> SpeechToText:
-        """The recogniser: ``/audio/transcriptions``."""
+    def speech_to_text(self) -> OpenAISpeechToText:
+        """The recogniser: ``/audio/transcriptions``, and ``/realtime`` for streams."""
         return OpenAISpeechToText(self._endpoint)
 
-    def text_to_speech(self) -> TextToSpeech:
+    def text_to_speech(self) -> OpenAITextToSpeech:
         """The voice: ``/audio/speech``."""
         return OpenAITextToSpeech(self._endpoint)
 

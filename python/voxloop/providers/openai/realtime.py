@@ -7,8 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from voxloop import net
 from voxloop._errors import ConfigError, HandshakeRejected
-from voxloop.net import Secret
-from voxloop.providers.openai.endpoint import Endpoint
+from voxloop.providers.openai.endpoint import Endpoint, merge_headers
 from voxloop.providers.openai.errors import error_from_handshake
 from voxloop.providers.openai.models import REALTIME_MODEL
 from voxloop.providers.protocols import RealtimeTarget, RealtimeTransport
@@ -34,28 +33,40 @@ async def open_realtime(
     """
     if target.call_id is not None and target.model is not None:
         raise ConfigError("a call has its model already; give either call_id or model")
-    url = endpoint.realtime_url(
-        url=target.url, model=target.model or REALTIME_MODEL, call_id=target.call_id
-    )
-    own = {name.lower() for name in target.headers}
-    key = None if own & {"authorization", "api-key"} else await endpoint.key()
-    headers = merge_headers(endpoint.headers(key), target.headers)
-    async with AsyncExitStack() as stack:
-        try:
-            socket = await stack.enter_async_context(net.open_websocket(url, headers=headers))
-        except HandshakeRejected as rejected:
-            error = error_from_handshake(rejected, key=key)
-            if error is rejected:
-                raise
-            raise error from rejected
+    async with connect(
+        endpoint,
+        url=target.url,
+        model=target.model or REALTIME_MODEL,
+        call_id=target.call_id,
+        headers=target.headers,
+    ) as socket:
         yield socket
 
 
-def merge_headers(
-    base: Mapping[str, str | Secret], more: Mapping[str, str]
-) -> dict[str, str | Secret]:
-    """``base`` with ``more``; a name of ``more`` in any case replaces the one of ``base``."""
-    replaced = {name.lower() for name in more}
-    merged = {name: value for name, value in base.items() if name.lower() not in replaced}
-    merged.update(more)
-    return merged
+@asynccontextmanager
+async def connect(
+    endpoint: Endpoint,
+    *,
+    url: str | None = None,
+    model: str | None = None,
+    call_id: str | None = None,
+    intent: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> AsyncIterator[RealtimeTransport]:
+    """Open the WebSocket; see `open_realtime`. A key from a function is asked for each time.
+
+    **Cancellation:** the attempt is given up and its socket closed.
+    """
+    address = endpoint.realtime_url(url=url, model=model, call_id=call_id, intent=intent)
+    own = {name.lower() for name in (headers or {})}
+    own |= {name.lower() for name in endpoint.more_headers}
+    known = own & {"authorization", "api-key", endpoint.key_header.lower()}
+    key = None if known else await endpoint.key()
+    merged = merge_headers(endpoint.headers(key), headers or {})
+    async with AsyncExitStack() as stack:
+        try:
+            socket = await stack.enter_async_context(net.open_websocket(address, headers=merged))
+        except HandshakeRejected as rejected:
+            # Without the original: its body may quote the key.
+            raise error_from_handshake(rejected, key=key) from None
+        yield socket

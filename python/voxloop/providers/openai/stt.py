@@ -1,24 +1,58 @@
-"""Speech to text by ``POST /audio/transcriptions``."""
+"""Speech to text: whole files by ``POST /audio/transcriptions``, streams over a WebSocket."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import PurePath
+from typing import Final, Self
 
 from voxloop import audio
+from voxloop._bridge import checkpoint
+from voxloop._errors import ConfigError, ConnectionClosed, ProtocolError
 from voxloop.audio import AudioChunk
-from voxloop.net import HttpOptions, Part
+from voxloop.net import HttpOptions, Part, SseEvent
 from voxloop.providers.openai.endpoint import Endpoint
+from voxloop.providers.openai.errors import error_from_stream
+from voxloop.providers.openai.listening import Listening, StreamOptions, open_listening
 from voxloop.providers.openai.models import STT_MODEL, speech_to_text_model
+from voxloop.providers.openai.transcript import (
+    FileEvent,
+    FileOptions,
+    FileTranscript,
+    TranscriptDelta,
+    TranscriptSegment,
+    file_transcript,
+    form,
+)
 from voxloop.providers.protocols import Transcript
 from voxloop.providers.settings import STTSettings
-from voxloop.wire.audio import decode_transcription
+from voxloop.providers.transcription import ServerTurns, TranscriptionSession
+from voxloop.wire import audio as wire
+from voxloop.wire.realtime.session import Transcription, TurnDetection
+from voxloop.wire.transcription import session_update
 
 _OPTIONS: Final = HttpOptions(first_byte_timeout=60.0, idle_timeout=30.0, total_timeout=60.0)
+_FILE_OPTIONS: Final = HttpOptions(first_byte_timeout=300.0, idle_timeout=60.0)
 _ANSWER_LIMIT: Final = 8 * 1024 * 1024
+_END_MARK: Final = "[DONE]"
+# By extension: what the endpoint accepts, and how it is called.
+_TYPES: Final = {
+    ".flac": "audio/flac",
+    ".m4a": "audio/mp4",
+    ".mp3": "audio/mpeg",
+    ".mp4": "audio/mp4",
+    ".mpeg": "audio/mpeg",
+    ".mpga": "audio/mpeg",
+    ".oga": "audio/ogg",
+    ".ogg": "audio/ogg",
+    ".wav": "audio/wav",
+    ".webm": "audio/webm",
+}
 
 
 class OpenAISpeechToText:
-    """Transcribes one utterance per request."""
+    """Transcribes utterances, files and streams."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
@@ -35,6 +69,7 @@ class OpenAISpeechToText:
 
         Raises:
             AuthenticationError: No key, or the server refused it.
+            ModelRetired: The model is gone.
             RateLimited, QuotaExceeded, ApiError: The server refused the request.
             NetworkError: It could not be reached, or the answer was cut short.
 
@@ -42,37 +77,250 @@ class OpenAISpeechToText:
         """
         if not chunk.frames:
             return Transcript(text="")
-        parts = transcription_parts(audio.encode_wav(chunk), settings)
-        doing = f"transcription with {settings.model or STT_MODEL}"
+        heard = await self._transcribe(_wav(chunk), settings, FileOptions(), _OPTIONS)
+        return Transcript(text=heard.text, language=heard.language, usage=heard.usage)
 
-        async def once() -> Transcript:
+    async def transcribe_file(
+        self,
+        file: AudioChunk | bytes,
+        settings: STTSettings | None = None,
+        *,
+        filename: str = "audio.wav",
+        options: FileOptions | None = None,
+    ) -> FileTranscript:
+        """Transcribe a whole file, with all that the endpoint can tell.
+
+        Args:
+            file: A chunk (sent as WAV), or the bytes of a file of a kind that the endpoint takes.
+            settings: Model, languages, prompt, keywords; what the model does not take is left out.
+            filename: Its extension says what the bytes are.
+            options: Shape of the answer, timestamps, speakers.
+
+        Raises:
+            ConfigError: An option that the model does not have, or a file of an unknown kind.
+            VoxloopError: As `transcribe` raises.
+
+        **Cancellation:** the request is given up; may be called again.
+        """
+        part = _file(file, filename)
+        return await self._transcribe(
+            part, settings or STTSettings(), options or FileOptions(), _FILE_OPTIONS
+        )
+
+    @asynccontextmanager
+    async def stream_file(
+        self,
+        file: AudioChunk | bytes,
+        settings: STTSettings | None = None,
+        *,
+        filename: str = "audio.wav",
+        options: FileOptions | None = None,
+    ) -> AsyncIterator[AsyncIterator[FileEvent]]:
+        """Transcribe a whole file, and have the words as they are found.
+
+        A request that fails for a passing reason is sent again, but only before its first event.
+
+        Yields:
+            `TranscriptDelta`, with diarization `TranscriptSegment`, and at last one
+            `FileTranscript`.
+
+        Raises:
+            ConfigError: An option that the model does not have, or a file of an unknown kind.
+            VoxloopError: As `transcribe` raises, also while iterating.
+
+        **Cancellation:** leaving the block ends the request.
+        """
+        settings, options = settings or STTSettings(), options or FileOptions()
+        parts, doing = self._form(_file(file, filename), settings, options, stream=True)
+        async with AsyncExitStack() as stack:
+
+            async def once() -> _FileEvents:
+                return await self._begin(parts, doing, stack)
+
+            yield await self._endpoint.retrying(once, doing=doing)
+
+    def open_transcription(
+        self,
+        settings: STTSettings,
+        *,
+        turns: ServerTurns | None,
+        options: StreamOptions | None = None,
+    ) -> AbstractAsyncContextManager[TranscriptionSession]:
+        """Transcribe a stream as it comes; leaving the block closes it.
+
+        A connection that is lost, or that the server ends after its longest time, is replaced, and
+        given again what was not transcribed: no audio is lost that is younger than
+        ``options.replay_seconds``, and no turn is told twice. What could not be sent again is told
+        as a `TurnFailed` of no item. So is an error of the server that leaves the session usable.
+
+        Args:
+            settings: Model, languages, prompt, keywords; what the model does not take is left out.
+            turns: How the server is to find the turns; None leaves them to ``commit``.
+            options: Times and limits.
+
+        Raises:
+            ConfigError: The server finds no turns for this model.
+            ModelRetired: The model is gone.
+
+        Entering raises as `OpenAI.realtime` does.
+        """
+        name = settings.model or STT_MODEL
+        model = speech_to_text_model(name, official=self._endpoint.official)
+        if turns is not None and not model.server_turns:
+            raise ConfigError(f"the server finds no turns for {name}; give turns=None and commit")
+        spoken = settings.spoken
+        transcription = Transcription(
+            model=name,
+            language=spoken[0] if spoken and not model.language_list else None,
+            languages=list(spoken) if spoken and model.language_list else None,
+            prompt=settings.prompt if model.prompt else None,
+            keywords=list(settings.keywords) if settings.keywords and model.keywords else None,
+            delay=settings.delay if model.delay else None,
+        )
+        setup = session_update(
+            transcription,
+            turn_detection=None if turns is None else _detection(turns),
+            noise_reduction=settings.noise_reduction,
+        )
+        listening = Listening(
+            self._endpoint,
+            setup=setup,
+            server_turns=turns is not None,
+            doing=f"streamed transcription with {name}",
+            opts=options or StreamOptions(),
+        )
+        return open_listening(listening)
+
+    def _form(
+        self, file: Part, settings: STTSettings, options: FileOptions, *, stream: bool
+    ) -> tuple[list[Part], str]:
+        name = settings.model or STT_MODEL
+        official = self._endpoint.official
+        parts = form(file, settings, options, name=name, official=official, stream=stream)
+        return parts, f"transcription with {name}"
+
+    async def _transcribe(
+        self, file: Part, settings: STTSettings, options: FileOptions, limits: HttpOptions
+    ) -> FileTranscript:
+        parts, doing = self._form(file, settings, options, stream=False)
+
+        async def once() -> FileTranscript:
             async with self._endpoint.post(
-                "/audio/transcriptions",
-                doing=doing,
-                options=_OPTIONS,
-                multipart=parts,
+                "/audio/transcriptions", doing=doing, options=limits, multipart=parts
             ) as response:
-                answer = decode_transcription(await response.read(limit=_ANSWER_LIMIT))
-            return Transcript(
-                text=answer.text.strip(), language=answer.detected, usage=answer.usage
-            )
+                body = await response.read(limit=_ANSWER_LIMIT)
+                kind = response.headers.get("content-type", "")
+            if options.format in ("text", "srt", "vtt"):
+                return FileTranscript(text=wire.decode_plain(body, kind))
+            return file_transcript(wire.decode_transcription(body))
 
         return await self._endpoint.retrying(once, doing=doing)
 
+    async def _begin(self, parts: list[Part], doing: str, stack: AsyncExitStack) -> _FileEvents:
+        """Send the request and wait for the first event; ``stack`` then owns the connection."""
+        async with AsyncExitStack() as attempt:
+            response = await attempt.enter_async_context(
+                self._endpoint.post(
+                    "/audio/transcriptions",
+                    doing=doing,
+                    options=_FILE_OPTIONS,
+                    multipart=parts,
+                    accept="text/event-stream",
+                )
+            )
+            kind = response.headers.get("content-type", "")
+            if not kind.startswith("text/event-stream"):
+                raise ProtocolError(
+                    f"{doing}: the server answered with {kind or 'no content type'} where an "
+                    "event stream was expected; check the base URL"
+                )
+            stream = response.iter_sse()
+            first = await anext(stream, None)
+            if first is None:
+                raise ConnectionClosed(f"{doing}: the event stream is empty")
+            stack.push_async_exit(attempt.pop_all())
+            return _FileEvents(first, stream, doing)
 
-def transcription_parts(wav: bytes, settings: STTSettings) -> list[Part]:
-    """The multipart form for ``wav``; a model gets only the fields that it takes."""
-    name = settings.model or STT_MODEL
-    model = speech_to_text_model(name)
-    parts = [
-        Part("file", wav, "audio.wav", "audio/wav"),
-        Part("model", name),
-        Part("response_format", "json"),
-    ]
-    if settings.language:
-        parts.append(Part("languages[]" if model.language_list else "language", settings.language))
-    if settings.prompt and model.prompt:
-        parts.append(Part("prompt", settings.prompt))
-    if settings.temperature is not None and model.temperature:
-        parts.append(Part("temperature", f"{settings.temperature:g}"))
-    return parts
+
+class _FileEvents:
+    """What the stream means to the caller, until the transcript is done."""
+
+    def __init__(self, first: SseEvent, stream: AsyncIterator[SseEvent], doing: str) -> None:
+        self._first: SseEvent | None = first
+        self._stream = stream
+        self._doing = doing
+        self._done = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> FileEvent:
+        """Wait for the next event.
+
+        **Cancellation:** nothing is lost; may be called again.
+        """
+        while not self._done:
+            if self._first is not None:
+                await checkpoint()
+                event, self._first = self._first, None
+            else:
+                event = await self._next()
+            if not event.data or event.data == _END_MARK:
+                continue
+            out = self._read(wire.decode_stream_event(event.data))
+            if out is not None:
+                return out
+        raise StopAsyncIteration
+
+    async def _next(self) -> SseEvent:
+        event = await anext(self._stream, None)
+        if event is None:
+            raise ConnectionClosed(f"{self._doing}: the event stream ended before the transcript")
+        return event
+
+    def _read(self, event: wire.StreamEvent | wire.Unknown) -> FileEvent | None:
+        match event:
+            case wire.TranscriptTextDelta(delta=delta) if delta:
+                return TranscriptDelta(text=delta)
+            case wire.TranscriptTextSegment():
+                return TranscriptSegment(
+                    text=event.text, speaker=event.speaker, start=event.start, end=event.end
+                )
+            case wire.TranscriptTextDone():
+                self._done = True
+                return file_transcript(event.whole())
+            case wire.StreamError():
+                raise error_from_stream(
+                    code=event.said.code,
+                    message=event.said.message,
+                    type=event.said.type,
+                    doing=self._doing,
+                )
+        return None
+
+
+def _wav(chunk: AudioChunk) -> Part:
+    return Part("file", audio.encode_wav(chunk), "audio.wav", "audio/wav")
+
+
+def _file(file: AudioChunk | bytes, filename: str) -> Part:
+    if isinstance(file, AudioChunk):
+        return _wav(file)
+    name = PurePath(filename).name
+    kind = _TYPES.get(PurePath(name).suffix.lower())
+    if kind is None:
+        raise ConfigError(
+            f"files of this kind are not taken: the name must end in one of {', '.join(_TYPES)}"
+        )
+    return Part("file", bytes(file), name, kind)
+
+
+def _detection(turns: ServerTurns) -> TurnDetection:
+    if turns.type == "semantic_vad":
+        return TurnDetection(type=turns.type, eagerness=turns.eagerness)
+    return TurnDetection(
+        type=turns.type,
+        threshold=turns.threshold,
+        prefix_padding_ms=turns.prefix_padding_ms,
+        silence_duration_ms=turns.silence_duration_ms,
+    )

@@ -1,18 +1,20 @@
-"""Text to speech by ``POST /audio/speech``, streamed as raw PCM."""
+"""Text to speech by ``POST /audio/speech``, streamed as raw PCM or as a file."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final, Self
+from typing import Final, Literal, Self, TypeAlias, get_args
 
 import msgspec
 
+from voxloop import telemetry
 from voxloop._bridge import checkpoint
-from voxloop._errors import ConfigError, ProtocolError, TextToSpeechError
+from voxloop._errors import ConfigError, ConnectionClosed, ProtocolError, TextToSpeechError
 from voxloop.audio import AudioChunk, Format
-from voxloop.net import HttpOptions
+from voxloop.net import HttpOptions, SseEvent
 from voxloop.providers.openai.endpoint import Endpoint
+from voxloop.providers.openai.errors import error_from_stream
 from voxloop.providers.openai.models import (
     MAX_SPEECH_CHARACTERS,
     SPEECH_SAMPLE_RATE,
@@ -20,12 +22,25 @@ from voxloop.providers.openai.models import (
     TTS_VOICE,
     text_to_speech_model,
 )
-from voxloop.providers.settings import TTSSettings
-from voxloop.wire.audio import CreateSpeech
+from voxloop.providers.settings import CustomVoice, TTSSettings
+from voxloop.wire.audio import (
+    CreateSpeech,
+    SpeechAudioDelta,
+    SpeechAudioDone,
+    StreamError,
+    decode_stream_event,
+)
 
 _OPTIONS: Final = HttpOptions(first_byte_timeout=10.0, idle_timeout=10.0)
 _FORMAT: Final = Format(SPEECH_SAMPLE_RATE)
 _SAMPLE_BYTES: Final = 2
+_END_MARK: Final = "[DONE]"
+
+SpeechFormat: TypeAlias = Literal["pcm", "wav", "mp3", "opus", "aac", "flac"]
+"""Formats of speech; ``pcm`` is signed 16-bit little-endian mono at 24,000 Hz, no header."""
+SPEECH_FORMATS: Final = get_args(SpeechFormat)
+
+_Begun: TypeAlias = tuple[bytes, AsyncIterator[bytes] | None]
 
 
 class OpenAITextToSpeech:
@@ -41,7 +56,8 @@ class OpenAITextToSpeech:
         """Speak ``text``; the block is entered when the first bytes are there.
 
         A request that fails for a passing reason is sent again, but only before its first byte.
-        Blank text gives an empty stream and sends nothing.
+        Blank text gives an empty stream and sends nothing. With ``settings.usage`` the speech comes
+        as events, and what it cost is told to ``voice.tts.usage`` listeners.
 
         Args:
             text: At most 4,096 characters.
@@ -52,7 +68,7 @@ class OpenAITextToSpeech:
             Chunks of PCM16 mono at 24,000 Hz, as they arrive.
 
         Raises:
-            ConfigError: The text is too long.
+            ConfigError: The text is too long, or the model cannot tell its usage.
             AuthenticationError: No key, or the server refused it.
             RateLimited, QuotaExceeded, ApiError: The server refused the request.
             NetworkError: It could not be reached, or the audio was cut short (while iterating).
@@ -60,6 +76,53 @@ class OpenAITextToSpeech:
 
         **Cancellation:** leaving the block ends the request.
         """
+        async with self._open(text, settings, "pcm", least=_SAMPLE_BYTES) as (first, pieces):
+            yield _Chunks(first, pieces)
+
+    @asynccontextmanager
+    async def open_file(
+        self, text: str, settings: TTSSettings | None = None, *, format: SpeechFormat = "mp3"
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Speak ``text`` as a file of another format, in pieces as they arrive.
+
+        Args:
+            text: At most 4,096 characters, not blank.
+            settings: As for `synthesize`.
+            format: What the bytes are. A streamed WAV does not know its length: its header says
+                so, and `voxloop.audio.decode_wav` reads it.
+
+        Yields:
+            The bytes of the file.
+
+        Raises:
+            VoxloopError: As `synthesize` raises; a cut file is an error while iterating.
+
+        **Cancellation:** leaving the block ends the request.
+        """
+        if format not in SPEECH_FORMATS:
+            raise ConfigError(f"format must be one of {', '.join(SPEECH_FORMATS)}")
+        if not text.strip():
+            raise ConfigError("there is nothing to speak: the text is blank")
+        async with self._open(text, settings or TTSSettings(), format, least=1) as (first, pieces):
+            yield _Bytes(first, pieces)
+
+    async def speak_file(
+        self, text: str, settings: TTSSettings | None = None, *, format: SpeechFormat = "mp3"
+    ) -> bytes:
+        """Speak ``text`` and give the whole file; see `open_file`.
+
+        Raises:
+            VoxloopError: As `open_file` raises; nothing is given of a cut file.
+
+        **Cancellation:** the request is given up; may be called again.
+        """
+        async with self.open_file(text, settings, format=format) as pieces:
+            return b"".join([piece async for piece in pieces])
+
+    @asynccontextmanager
+    async def _open(
+        self, text: str, settings: TTSSettings, format: SpeechFormat, *, least: int
+    ) -> AsyncIterator[_Begun]:
         if len(text) > MAX_SPEECH_CHARACTERS:
             raise ConfigError(
                 f"the text to be spoken has {len(text)} characters; "
@@ -67,17 +130,21 @@ class OpenAITextToSpeech:
             )
         async with AsyncExitStack() as stack:
             if not text.strip():
-                yield _Chunks(b"", None)
+                yield b"", None
                 return
-            body = msgspec.json.encode(speech_request(text, settings))
-            doing = f"speech with {settings.model or TTS_MODEL}"
+            official = self._endpoint.official
+            request = speech_request(text, settings, format=format, official=official)
+            body = msgspec.json.encode(request)
+            doing = f"speech with {request.model}"
 
-            async def once() -> _Chunks:
-                return await self._begin(body, doing, stack)
+            async def once() -> _Begun:
+                return await self._begin(body, doing, stack, least, events=settings.usage)
 
             yield await self._endpoint.retrying(once, doing=doing)
 
-    async def _begin(self, body: bytes, doing: str, stack: AsyncExitStack) -> _Chunks:
+    async def _begin(
+        self, body: bytes, doing: str, stack: AsyncExitStack, least: int, *, events: bool
+    ) -> _Begun:
         """Send the request and wait for the first bytes; ``stack`` then owns the connection."""
         async with AsyncExitStack() as attempt:
             response = await attempt.enter_async_context(
@@ -86,38 +153,119 @@ class OpenAITextToSpeech:
                     doing=doing,
                     options=_OPTIONS,
                     content=body,
-                    accept="application/octet-stream",
+                    accept="text/event-stream" if events else "application/octet-stream",
                 )
             )
             kind = response.headers.get("content-type", "")
-            if kind.startswith(("text/", "application/json")):
+            wanted = kind.startswith("text/event-stream") == events
+            if not wanted or (not events and kind.startswith(("text/", "application/json"))):
                 raise ProtocolError(
                     f"{doing}: the server answered with {kind} where audio was expected; "
                     "check the base URL"
                 )
-            pieces = response.iter_bytes()
+            pieces: AsyncIterator[bytes] = response.iter_bytes()
+            if events:
+                pieces = _Events(response.iter_sse(), doing)
             first = b""
-            while len(first) < _SAMPLE_BYTES:
+            while len(first) < least:
                 piece = await anext(pieces, None)
                 if piece is None:
                     raise TextToSpeechError(f"{doing}: the answer holds no audio", retryable=True)
                 first += piece
             stack.push_async_exit(attempt.pop_all())
-            return _Chunks(first, pieces)
+            return first, pieces
 
 
-def speech_request(text: str, settings: TTSSettings) -> CreateSpeech:
-    """The request body for ``text``; a model gets only the fields that it takes."""
+def speech_request(
+    text: str, settings: TTSSettings, *, format: SpeechFormat = "pcm", official: bool = False
+) -> CreateSpeech:
+    """The request body for ``text``; a model gets only the fields that it takes.
+
+    Raises:
+        ConfigError: The model cannot tell its usage.
+        ModelRetired: The model is gone.
+    """
     name = settings.model or TTS_MODEL
-    model = text_to_speech_model(name)
+    model = text_to_speech_model(name, official=official)
+    if settings.usage and not model.events:
+        raise ConfigError(f"{name} cannot tell its usage; leave usage=False")
+    voice = settings.voice or TTS_VOICE
     return CreateSpeech(
         model=name,
         input=text,
-        voice=settings.voice or TTS_VOICE,
-        response_format="pcm",
+        voice={"id": voice.id} if isinstance(voice, CustomVoice) else voice,
+        response_format=format,
         instructions=settings.instructions if model.instructions else None,
         speed=settings.speed,
+        stream_format="sse" if settings.usage else None,
     )
+
+
+class _Events:
+    """The audio of speech that comes as server-sent events."""
+
+    def __init__(self, stream: AsyncIterator[SseEvent], doing: str) -> None:
+        self._stream = stream
+        self._doing = doing
+        self._done = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Wait for the next audio.
+
+        **Cancellation:** nothing is lost; may be called again.
+        """
+        while not self._done:
+            event = await anext(self._stream, None)
+            if event is None:
+                raise ConnectionClosed(f"{self._doing}: the event stream ended before the speech")
+            if not event.data or event.data == _END_MARK:
+                continue
+            match decode_stream_event(event.data):
+                case SpeechAudioDelta(audio=data) if data:
+                    return data
+                case SpeechAudioDone(usage=usage):
+                    self._done = True
+                    counts = {
+                        name: float(count)
+                        for name, count in (usage or {}).items()
+                        if isinstance(count, int | float)
+                    }
+                    telemetry.emit("voice.tts.usage", counts, {"doing": self._doing})
+                case StreamError() as error:
+                    raise error_from_stream(
+                        code=error.said.code,
+                        message=error.said.message,
+                        type=error.said.type,
+                        doing=self._doing,
+                    )
+        raise StopAsyncIteration
+
+
+class _Bytes:
+    """The first piece, then the others."""
+
+    def __init__(self, first: bytes, pieces: AsyncIterator[bytes] | None) -> None:
+        self._first: bytes | None = first
+        self._pieces = pieces
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Wait for the next piece.
+
+        **Cancellation:** nothing is lost; may be called again.
+        """
+        if self._first is not None:
+            await checkpoint()
+            first, self._first = self._first, None
+            return first
+        if self._pieces is None:
+            raise StopAsyncIteration
+        return await anext(self._pieces)
 
 
 class _Chunks:
