@@ -10,7 +10,6 @@ import pytest
 import trio
 
 import voxloop
-from support.scripted_http import Answer, answer_json, refusal, scripted
 from voxloop._errors import (
     ApiError,
     AuthenticationError,
@@ -20,6 +19,8 @@ from voxloop._errors import (
     RateLimited,
 )
 from voxloop.providers import ModelDone, ModelRequest, TextDelta, TextDone, ToolCall
+from voxloop.testing import HttpServer
+from voxloop.testing.http_script import Answer, json_answer, refusal
 
 SSE = {"Content-Type": "text/event-stream; charset=utf-8"}
 USAGE = {"input_tokens": 5, "output_tokens": 7, "total_tokens": 12}
@@ -58,7 +59,7 @@ def stream(*events: dict[str, Any], end: str = "\n") -> bytes:
 
 
 def answer(*events: dict[str, Any], **options: Any) -> Answer:
-    return Answer(200, stream(*events), SSE, **options)
+    return Answer(status=200, body=stream(*events), headers=SSE, **options)
 
 
 async def collect(opening: Any, heard: list[Any]) -> None:
@@ -115,8 +116,8 @@ async def test_text_tool_call_and_end() -> None:
         tools=(tool,),
         tool_choice="required",
     )
-    with scripted(answer(*TALK)) as server:
-        assert await respond(server.url, request) == HEARD
+    with HttpServer(answer(*TALK)) as server:
+        assert await respond(server.base_url, request) == HEARD
     (sent,) = server.requests
     assert (sent.method, sent.target) == ("POST", "/v1/responses")
     assert sent.headers["accept"] == "text/event-stream"
@@ -143,8 +144,8 @@ async def test_text_tool_call_and_end() -> None:
     ],
 )
 async def test_a_model_gets_only_what_it_takes(model: str, fields: dict[str, Any]) -> None:
-    with scripted(answer(DONE)) as server:
-        await respond(server.url, ModelRequest(model=model, tool_choice="auto"))
+    with HttpServer(answer(DONE)) as server:
+        await respond(server.base_url, ModelRequest(model=model, tool_choice="auto"))
     expected = {"model": model, "input": [], "stream": True, "store": False}
     assert server.requests[0].json == {**expected, **fields}
 
@@ -159,16 +160,22 @@ async def test_the_stream_may_be_split_anywhere(end: str, seed: int) -> None:
         size = rng.choice([1, 2, 3, 17, 200])
         pieces.append(body[:size])
         body = body[size:]
-    with scripted(Answer(200, pieces, SSE, chunked=True)) as server:
-        assert await respond(server.url) == HEARD
+    with HttpServer(Answer(status=200, body=pieces, headers=SSE, chunked=True)) as server:
+        assert await respond(server.base_url) == HEARD
 
 
 async def test_a_delta_comes_before_the_stream_is_over() -> None:
-    slow = Answer(200, [stream(CREATED, text("a")), stream(DONE)], SSE, chunked=True, gap=1.0)
+    slow = Answer(
+        status=200,
+        body=[stream(CREATED, text("a")), stream(DONE)],
+        headers=SSE,
+        chunked=True,
+        gap=1.0,
+    )
     model_of = voxloop.OpenAI(api_key="k", base_url="http://127.0.0.1:9").language_model
     assert model_of()  # makes no connection
-    with scripted(slow) as server:
-        model = voxloop.OpenAI(api_key="k", base_url=server.url).language_model()
+    with HttpServer(slow) as server:
+        model = voxloop.OpenAI(api_key="k", base_url=server.base_url).language_model()
         async with model.respond(ModelRequest()) as events:
             started = trio.current_time()
             assert await anext(events) == TextDelta("a")
@@ -183,8 +190,8 @@ async def test_a_refusal_is_spoken_and_a_limit_is_told() -> None:
     details = {"reason": "max_output_tokens"}
     cut = event("response.incomplete", response={"id": "r", "incomplete_details": details})
     half = call("half", '{"x": ', status="incomplete")
-    with scripted(answer(CREATED, refusal_delta, refusal_done, half, cut)) as server:
-        assert await respond(server.url) == [
+    with HttpServer(answer(CREATED, refusal_delta, refusal_done, half, cut)) as server:
+        assert await respond(server.base_url) == [
             TextDelta("No."),
             TextDone("No."),
             ModelDone(status="incomplete", reason="max_output_tokens"),
@@ -211,8 +218,8 @@ async def test_a_refusal_is_spoken_and_a_limit_is_told() -> None:
 )
 async def test_a_failure_in_the_stream(last: dict[str, Any], kind: type, code: str) -> None:
     heard: list[Any] = []
-    with scripted(answer(CREATED, text("a"), last)) as server:
-        model = voxloop.OpenAI(api_key="k", base_url=server.url).language_model()
+    with HttpServer(answer(CREATED, text("a"), last)) as server:
+        model = voxloop.OpenAI(api_key="k", base_url=server.base_url).language_model()
         with pytest.raises(kind) as caught:
             await collect(model.respond(ModelRequest()), heard)
     assert heard == [TextDelta("a")]
@@ -225,11 +232,11 @@ async def test_a_failure_in_the_stream(last: dict[str, Any], kind: type, code: s
     ("bad", "kind"),
     [
         (answer(CREATED, text("a")), ConnectionClosed),
-        (answer(CREATED, text("a"), cut=True), ConnectionClosed),
-        (Answer(200, b"data: {not json\n\n", SSE), ProtocolError),
-        (Answer(200, b"data: []\n\n", SSE), ProtocolError),
-        (answer_json({"id": "r"}), ProtocolError),
-        (Answer(200, b"<html>", {"Content-Type": "text/html"}), ProtocolError),
+        (answer(CREATED, text("a"), cut="reset"), ConnectionClosed),
+        (Answer(status=200, body=b"data: {not json\n\n", headers=SSE), ProtocolError),
+        (Answer(status=200, body=b"data: []\n\n", headers=SSE), ProtocolError),
+        (json_answer({"id": "r"}), ProtocolError),
+        (Answer(status=200, body=b"<html>", headers={"Content-Type": "text/html"}), ProtocolError),
         (refusal(401, "invalid_api_key"), AuthenticationError),
         (refusal(400, "context_length_exceeded"), ApiError),
     ],
@@ -238,27 +245,29 @@ async def test_a_failure_in_the_stream(last: dict[str, Any], kind: type, code: s
 async def test_a_bad_answer_is_a_typed_error_and_is_not_asked_for_again(
     bad: Answer, kind: type
 ) -> None:
-    with scripted(bad, answer(DONE)) as server, pytest.raises(kind):
-        await respond(server.url)
+    with HttpServer(bad, answer(DONE)) as server, pytest.raises(kind):
+        await respond(server.base_url)
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
     "fault",
     [refusal(429, "rate_limit_exceeded", retry_after_ms="10"), Answer(drop=True),
-     Answer(200, b"", SSE), Answer(200, b": hello\n\n", SSE, cut=True)],
+     Answer(headers=SSE), Answer(body=b": hello\n\n", headers=SSE, cut="reset")],
     ids=["429", "dropped", "empty", "cut"],
 )  # fmt: skip
 async def test_tried_again_before_the_first_event(fault: Answer) -> None:
-    with scripted(fault, answer(*TALK)) as server:
-        assert await respond(server.url) == HEARD
+    with HttpServer(fault, answer(*TALK)) as server:
+        assert await respond(server.base_url) == HEARD
     assert len(server.requests) == 2
 
 
 async def test_leaving_the_block_ends_the_request() -> None:
-    endless = Answer(200, [stream(text("a"))] * 5000, SSE, chunked=True, gap=0.005)
-    with scripted(endless) as server:
-        model = voxloop.OpenAI(api_key="k", base_url=server.url).language_model()
+    endless = Answer(
+        status=200, body=[stream(text("a"))] * 5000, headers=SSE, chunked=True, gap=0.005
+    )
+    with HttpServer(endless) as server:
+        model = voxloop.OpenAI(api_key="k", base_url=server.base_url).language_model()
         async with model.respond(ModelRequest()) as events:
             await anext(events)
         with trio.fail_after(2):

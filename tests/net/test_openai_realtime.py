@@ -14,7 +14,6 @@ from websockets.http11 import Request
 from websockets.trio.server import ServerConnection, serve
 
 import voxloop
-from support.scripted_http import Answer, refusal, scripted
 from voxloop._errors import (
     AuthenticationError,
     ConfigError,
@@ -23,6 +22,8 @@ from voxloop._errors import (
     RateLimited,
 )
 from voxloop.providers import RealtimeTarget
+from voxloop.testing import HttpServer
+from voxloop.testing.http_script import Answer, refusal
 from voxloop.wire import realtime as rt
 
 
@@ -112,13 +113,13 @@ async def test_own_credentials_need_no_key(monkeypatch: pytest.MonkeyPatch, tmp_
         (refusal(401, "invalid_api_key", "bad key sk-abcdefgh"), AuthenticationError),
         (refusal(429, "insufficient_quota", type="insufficient_quota"), QuotaExceeded),
         (refusal(429, "rate_limit_exceeded", retry_after="3"), RateLimited),
-        (Answer(404, b"no such model"), HandshakeRejected),
-        (Answer(503, b""), HandshakeRejected),
+        (Answer(status=404, body=b"no such model"), HandshakeRejected),
+        (Answer(status=503, body=b""), HandshakeRejected),
     ],
 )
 async def test_a_refused_upgrade_is_a_typed_error(answer: Answer, kind: type) -> None:
-    with scripted(answer) as server:
-        provider = voxloop.OpenAI(api_key="sk-abcdefgh", base_url=server.url)
+    with HttpServer(answer) as server:
+        provider = voxloop.OpenAI(api_key="sk-abcdefgh", base_url=server.base_url)
         with pytest.raises(kind) as caught:
             async with provider.realtime(RealtimeTarget()):
                 raise AssertionError("entered after a refusal")

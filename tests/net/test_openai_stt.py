@@ -12,7 +12,6 @@ import trio
 import trio.lowlevel
 
 import voxloop
-from support.scripted_http import Answer, answer_json, refusal, scripted
 from voxloop import audio, telemetry
 from voxloop._errors import (
     ApiError,
@@ -23,6 +22,8 @@ from voxloop._errors import (
     RateLimited,
 )
 from voxloop.providers import STTSettings, Transcript
+from voxloop.testing import HttpServer
+from voxloop.testing.http_script import Answer, json_answer, refusal
 
 KEY = "sk-canary0123456789"
 TONE = audio.AudioChunk(bytes(range(256)) * 30, audio.Format(16_000))
@@ -33,11 +34,11 @@ def recogniser(url: str, key: object = KEY):
 
 
 async def test_the_utterance_goes_up_as_wav_and_comes_back_as_text() -> None:
-    answer = answer_json(
+    answer = json_answer(
         {"text": " Hello. ", "usage": {"type": "duration", "seconds": 1.0}, "languages": []}
     )
-    with scripted(answer) as server:
-        heard = await recogniser(server.url).transcribe(
+    with HttpServer(answer) as server:
+        heard = await recogniser(server.base_url).transcribe(
             TONE, STTSettings(language="en", prompt="names", temperature=0.0)
         )
     assert heard == Transcript(text="Hello.", usage={"type": "duration", "seconds": 1.0})
@@ -46,7 +47,14 @@ async def test_the_utterance_goes_up_as_wav_and_comes_back_as_text() -> None:
     assert request.headers["authorization"] == f"Bearer {KEY}"
     assert request.headers["user-agent"].startswith("voxloop/")
     parts = {name: (filename, kind, content) for name, filename, kind, content in request.parts}
-    assert list(parts) == ["file", "model", "response_format", "language", "prompt", "temperature"]
+    assert list(parts) == [
+        "file",
+        "model",
+        "response_format",
+        "languages[]",
+        "prompt",
+        "temperature",
+    ]
     filename, kind, content = parts["file"]
     assert (filename, kind) == ("audio.wav", "audio/wav")
     with wave.open(io.BytesIO(content)) as wav:
@@ -54,9 +62,9 @@ async def test_the_utterance_goes_up_as_wav_and_comes_back_as_text() -> None:
         assert wav.readframes(wav.getnframes()) == bytes(TONE)
     texts = {name: part[2].decode() for name, part in parts.items() if name != "file"}
     assert texts == {
-        "model": "gpt-4o-transcribe",
+        "model": "gpt-transcribe",
         "response_format": "json",
-        "language": "en",
+        "languages[]": "en",
         "prompt": "names",
         "temperature": "0",
     }
@@ -73,16 +81,16 @@ async def test_the_utterance_goes_up_as_wav_and_comes_back_as_text() -> None:
     ],
 )
 async def test_a_model_gets_only_what_it_takes(model: str, fields: list[str]) -> None:
-    with scripted(answer_json({"text": "x"})) as server:
+    with HttpServer(json_answer({"text": "x"})) as server:
         settings = STTSettings(model=model, language="de", prompt="p")
-        await recogniser(server.url).transcribe(TONE, settings)
+        await recogniser(server.base_url).transcribe(TONE, settings)
     names = [name for name, *_ in server.requests[0].parts]
     assert names == ["file", "model", "response_format", *fields]
 
 
 async def test_nothing_is_sent_for_nothing() -> None:
-    with scripted() as server:
-        heard = await recogniser(server.url).transcribe(
+    with HttpServer() as server:
+        heard = await recogniser(server.base_url).transcribe(
             audio.AudioChunk(b"", audio.PCM16K), STTSettings()
         )
     assert heard.text == ""
@@ -95,15 +103,20 @@ async def test_nothing_is_sent_for_nothing() -> None:
         refusal(429, "rate_limit_exceeded", retry_after_ms="20"),
         refusal(503, "overloaded", retry_after_ms="20"),
         refusal(500, "server_error", retry_after_ms="20"),
-        Answer(408, b"", {"retry-after-ms": "20"}),
+        Answer(status=408, body=b"", headers={"retry-after-ms": "20"}),
         Answer(drop=True),
-        Answer(200, b'{"text": "hel', {"Content-Type": "application/json"}, cut=True),
+        Answer(
+            status=200,
+            body=b'{"text": "hel',
+            headers={"Content-Type": "application/json"},
+            cut="reset",
+        ),
     ],
     ids=["429", "503", "500", "408", "dropped", "cut"],
 )
 async def test_a_passing_fault_is_tried_again_with_the_same_body(fault: Answer) -> None:
-    with scripted(fault, answer_json({"text": "again"})) as server:
-        heard = await recogniser(server.url).transcribe(TONE, STTSettings())
+    with HttpServer(fault, json_answer({"text": "again"})) as server:
+        heard = await recogniser(server.base_url).transcribe(TONE, STTSettings())
     assert heard.text == "again"
     first, second = server.requests
     assert [part[3] for part in first.parts] == [part[3] for part in second.parts]
@@ -114,8 +127,8 @@ async def test_the_server_says_how_long_to_wait() -> None:
     told: list[tuple[str, dict[str, float], dict[str, object]]] = []
     telemetry.attach("test", ["voice.http.*"], lambda *event: told.append(event))
     try:
-        with scripted(fault, answer_json({"text": "x"})) as server:
-            await recogniser(server.url).transcribe(TONE, STTSettings())
+        with HttpServer(fault, json_answer({"text": "x"})) as server:
+            await recogniser(server.base_url).transcribe(TONE, STTSettings())
     finally:
         telemetry.detach("test")
     waited = server.requests[1].at - server.requests[0].at
@@ -124,15 +137,15 @@ async def test_the_server_says_how_long_to_wait() -> None:
         (
             "voice.http.retry",
             {"attempt": 1, "delay_ms": 400.0},
-            {"doing": "transcription with gpt-4o-transcribe", "code": "rate_limit_exceeded"},
+            {"doing": "transcription with gpt-transcribe", "code": "rate_limit_exceeded"},
         )
     ]
 
 
 async def test_it_gives_up_after_three() -> None:
     faults = [refusal(500, "server_error", "boom", retry_after_ms="5", x_request_id="req_9")] * 5
-    with scripted(*faults) as server, pytest.raises(ApiError) as caught:
-        await recogniser(server.url).transcribe(TONE, STTSettings())
+    with HttpServer(*faults) as server, pytest.raises(ApiError) as caught:
+        await recogniser(server.base_url).transcribe(TONE, STTSettings())
     assert len(server.requests) == 3
     error = caught.value
     assert (error.status, error.code, error.request_id) == (500, "server_error", "req_9")
@@ -151,15 +164,20 @@ async def test_it_gives_up_after_three() -> None:
         (refusal(400, "audio_too_short"), ApiError),
         (refusal(403, "unsupported_country_region_territory"), ApiError),
         (refusal(404, "model_not_found"), ApiError),
-        (Answer(413, b"<html>too large</html>", {"Content-Type": "text/html"}), ApiError),
-        (Answer(302, b"", {"Location": "http://127.0.0.1:9/"}), ApiError),
+        (
+            Answer(
+                status=413, body=b"<html>too large</html>", headers={"Content-Type": "text/html"}
+            ),
+            ApiError,
+        ),
+        (Answer(status=302, body=b"", headers={"Location": "http://127.0.0.1:9/"}), ApiError),
     ],
     ids=["quota", "credit", "too-long", "401", "400", "403", "404", "html", "redirect"],
 )
 async def test_what_waiting_does_not_mend_is_tried_once(answer: Answer, kind: type) -> None:
-    script = (answer, answer_json({"text": "never"}))
-    with scripted(*script) as server, pytest.raises(kind) as caught:
-        await recogniser(server.url).transcribe(TONE, STTSettings())
+    script = (answer, json_answer({"text": "never"}))
+    with HttpServer(*script) as server, pytest.raises(kind) as caught:
+        await recogniser(server.base_url).transcribe(TONE, STTSettings())
     assert len(server.requests) == 1
     assert type(caught.value) is kind
     if kind is RateLimited:
@@ -170,8 +188,8 @@ async def test_what_waiting_does_not_mend_is_tried_once(answer: Answer, kind: ty
 
 async def test_the_key_is_in_no_message() -> None:
     echo = f"Incorrect API key provided: {KEY}. And sk-other_1234567."
-    with scripted(refusal(401, "invalid_api_key", echo)) as server:
-        provider = voxloop.OpenAI(api_key=KEY, base_url=server.url)
+    with HttpServer(refusal(401, "invalid_api_key", echo)) as server:
+        provider = voxloop.OpenAI(api_key=KEY, base_url=server.base_url)
         with pytest.raises(AuthenticationError) as caught:
             await provider.speech_to_text().transcribe(TONE, STTSettings())
     seen = [str(caught.value), repr(caught.value), repr(provider), repr(vars(caught.value))]
@@ -189,8 +207,8 @@ async def test_a_function_gives_the_key_anew_for_each_request() -> None:
         await trio.lowlevel.checkpoint()
         return next(keys)
 
-    with scripted(refusal(401, "invalid_api_key"), answer_json({"text": "in"})) as server:
-        heard = await recogniser(server.url, fetch).transcribe(TONE, STTSettings())
+    with HttpServer(refusal(401, "invalid_api_key"), json_answer({"text": "in"})) as server:
+        heard = await recogniser(server.base_url, fetch).transcribe(TONE, STTSettings())
     assert heard.text == "in"
     assert [r.headers["authorization"] for r in server.requests] == [
         "Bearer sk-old",
@@ -200,30 +218,30 @@ async def test_a_function_gives_the_key_anew_for_each_request() -> None:
 
 async def test_a_refreshed_key_is_refused_once_only() -> None:
     script = [refusal(401, "invalid_api_key")] * 4
-    with scripted(*script) as server, pytest.raises(AuthenticationError):
-        await recogniser(server.url, lambda: "sk-same").transcribe(TONE, STTSettings())
+    with HttpServer(*script) as server, pytest.raises(AuthenticationError):
+        await recogniser(server.base_url, lambda: "sk-same").transcribe(TONE, STTSettings())
     assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("body", [b"<html>login</html>", b"{}", b"[1]", b'{"text": 3}'])
 async def test_an_answer_that_is_none(body: bytes) -> None:
-    with scripted(Answer(200, body)) as server, pytest.raises(ProtocolError):
-        await recogniser(server.url).transcribe(TONE, STTSettings())
+    with HttpServer(Answer(status=200, body=body)) as server, pytest.raises(ProtocolError):
+        await recogniser(server.base_url).transcribe(TONE, STTSettings())
 
 
 async def test_nobody_listens() -> None:
-    with scripted() as server:
-        url = server.url
+    with HttpServer() as server:
+        url = server.base_url
     with pytest.raises(NetworkError) as caught:
         await recogniser(url).transcribe(TONE, STTSettings())
     assert caught.value.code == "connect_failed"
 
 
 async def test_cancelling_drops_the_request_at_once() -> None:
-    with scripted(Answer(hang=30.0)) as server:
+    with HttpServer(Answer(hang=30.0)) as server:
         started = time.monotonic()
         with trio.move_on_after(0.2) as scope:
-            await recogniser(server.url).transcribe(TONE, STTSettings())
+            await recogniser(server.base_url).transcribe(TONE, STTSettings())
         assert scope.cancelled_caught
         assert time.monotonic() - started < 1.0
         assert len(server.requests) == 1
@@ -232,8 +250,8 @@ async def test_cancelling_drops_the_request_at_once() -> None:
 async def test_organization_and_project_travel_along(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
     monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-env")
-    with scripted(answer_json({"text": "x"})) as server:
-        monkeypatch.setenv("OPENAI_BASE_URL", server.url + "/")
+    with HttpServer(json_answer({"text": "x"})) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url + "/")
         provider = voxloop.OpenAI(api_key=KEY, project="proj-2")
         await provider.speech_to_text().transcribe(TONE, STTSettings())
     headers = server.requests[0].headers

@@ -9,7 +9,6 @@ import pytest
 import trio
 
 import voxloop
-from support.scripted_http import Answer, answer_json, refusal, scripted
 from voxloop import audio
 from voxloop._errors import (
     ConfigError,
@@ -19,6 +18,8 @@ from voxloop._errors import (
     TextToSpeechError,
 )
 from voxloop.providers import TTSSettings
+from voxloop.testing import HttpServer
+from voxloop.testing.http_script import Answer, json_answer, refusal
 
 # A counter as samples: a lost, repeated or shifted byte shows.
 COUNTER = b"".join(n.to_bytes(2, "little") for n in range(24_000))
@@ -45,9 +46,11 @@ def joined(chunks: list[audio.AudioChunk]) -> bytes:
 
 
 async def test_what_is_asked_for() -> None:
-    with scripted(Answer(200, COUNTER, PCM), Answer(200, COUNTER, PCM)) as server:
-        chunks = await speak(server.url, voice="nova", speed=1.25, instructions="calm")
-        await speak(server.url, model="tts-1", instructions="cannot")
+    with HttpServer(
+        Answer(status=200, body=COUNTER, headers=PCM), Answer(status=200, body=COUNTER, headers=PCM)
+    ) as server:
+        chunks = await speak(server.base_url, voice="nova", speed=1.25, instructions="calm")
+        await speak(server.base_url, model="tts-1", instructions="cannot")
     assert all(chunk.format == audio.PCM24K for chunk in chunks)
     assert joined(chunks) == COUNTER
     first, second = server.requests
@@ -77,17 +80,19 @@ async def test_pieces_of_any_size_give_the_same_samples(seed: int) -> None:
         size = rng.choice([1, 1, 2, 3, 7, 64, 999, 4096])
         pieces.append(body[:size])
         body = body[size:]
-    with scripted(Answer(200, pieces, PCM, chunked=True, gap=0.0005)) as server:
-        chunks = await speak(server.url)
+    with HttpServer(
+        Answer(status=200, body=pieces, headers=PCM, chunked=True, gap=0.0005)
+    ) as server:
+        chunks = await speak(server.base_url)
     assert joined(chunks) == b"".join(pieces)
     assert all(chunk.frames > 0 for chunk in chunks)
 
 
 async def test_the_first_chunk_does_not_wait_for_the_last() -> None:
-    answer = Answer(200, [COUNTER[:960]] * 5, PCM, chunked=True, gap=0.5)
-    with scripted(answer) as server:
+    answer = Answer(status=200, body=[COUNTER[:960]] * 5, headers=PCM, chunked=True, gap=0.5)
+    with HttpServer(answer) as server:
         started = time.monotonic()
-        async with voice(server.url).synthesize("x", TTSSettings()) as chunks:
+        async with voice(server.base_url).synthesize("x", TTSSettings()) as chunks:
             first = await anext(chunks)
             assert first.frames == 480
             assert time.monotonic() - started < 1.5
@@ -97,65 +102,73 @@ async def test_the_first_chunk_does_not_wait_for_the_last() -> None:
 @pytest.mark.parametrize(
     "fault",
     [refusal(429, "rate_limit_exceeded", retry_after_ms="10"), Answer(drop=True),
-     Answer(200, b"", PCM, cut=True)],
+     Answer(status=200, body=b"", headers=PCM, cut="reset")],
     ids=["429", "dropped", "cut-before-the-first-byte"],
 )  # fmt: skip
 async def test_tried_again_before_the_first_byte(fault: Answer) -> None:
-    with scripted(fault, Answer(200, COUNTER, PCM)) as server:
-        assert joined(await speak(server.url)) == COUNTER
+    with HttpServer(fault, Answer(status=200, body=COUNTER, headers=PCM)) as server:
+        assert joined(await speak(server.base_url)) == COUNTER
     assert len(server.requests) == 2
 
 
 async def test_never_tried_again_after_the_first_byte() -> None:
-    cut = Answer(200, [COUNTER[:4800]], PCM, cut=True)
+    cut = Answer(status=200, body=[COUNTER[:4800]], headers=PCM, cut="reset")
     heard: list[audio.AudioChunk] = []
-    with scripted(cut, Answer(200, COUNTER, PCM)) as server, pytest.raises(ConnectionClosed):
-        await collect(server.url, heard)
+    with (
+        HttpServer(cut, Answer(status=200, body=COUNTER, headers=PCM)) as server,
+        pytest.raises(ConnectionClosed),
+    ):
+        await collect(server.base_url, heard)
     assert joined(heard) == COUNTER[:4800]
     assert len(server.requests) == 1
 
 
 async def test_quota_is_never_tried_again() -> None:
     script = [refusal(429, "insufficient_quota", type="insufficient_quota")] * 3
-    with scripted(*script) as server, pytest.raises(QuotaExceeded):
-        await speak(server.url)
+    with HttpServer(*script) as server, pytest.raises(QuotaExceeded):
+        await speak(server.base_url)
     assert len(server.requests) == 1
 
 
 async def test_half_a_sample_at_the_end_is_a_cut() -> None:
     heard: list[audio.AudioChunk] = []
     cut = pytest.raises(TextToSpeechError, match="middle of a sample")
-    with scripted(Answer(200, COUNTER[:101], PCM)) as server, cut:
-        await collect(server.url, heard)
+    with HttpServer(Answer(status=200, body=COUNTER[:101], headers=PCM)) as server, cut:
+        await collect(server.base_url, heard)
     assert joined(heard) == COUNTER[:100]
 
 
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (Answer(200, b"", PCM), TextToSpeechError),
-        (answer_json({"detail": "hello"}), ProtocolError),
-        (Answer(200, b"<html>", {"Content-Type": "text/html; charset=utf-8"}), ProtocolError),
+        (Answer(status=200, body=b"", headers=PCM), TextToSpeechError),
+        (json_answer({"detail": "hello"}), ProtocolError),
+        (
+            Answer(
+                status=200, body=b"<html>", headers={"Content-Type": "text/html; charset=utf-8"}
+            ),
+            ProtocolError,
+        ),
     ],
     ids=["empty", "json", "html"],
 )
 async def test_an_answer_without_audio_is_never_played(answer: Answer, kind: type) -> None:
-    with scripted(answer) as server, pytest.raises(kind):
-        await speak(server.url)
+    with HttpServer(answer) as server, pytest.raises(kind):
+        await speak(server.base_url)
 
 
 async def test_blank_text_is_silence_and_long_text_an_error() -> None:
-    with scripted() as server:
-        assert await speak(server.url, "  \n") == []
+    with HttpServer() as server:
+        assert await speak(server.base_url, "  \n") == []
         with pytest.raises(ConfigError, match="4096"):
-            await speak(server.url, "x" * 4097)
+            await speak(server.base_url, "x" * 4097)
     assert server.requests == []
 
 
 async def test_leaving_the_block_ends_the_request() -> None:
-    endless = Answer(200, [COUNTER[:4800]] * 4000, PCM, chunked=True, gap=0.005)
-    with scripted(endless) as server:
-        async with voice(server.url).synthesize("x", TTSSettings()) as chunks:
+    endless = Answer(status=200, body=[COUNTER[:4800]] * 4000, headers=PCM, chunked=True, gap=0.005)
+    with HttpServer(endless) as server:
+        async with voice(server.base_url).synthesize("x", TTSSettings()) as chunks:
             await anext(chunks)
         with trio.fail_after(2):
             while not server.broken:  # noqa: ASYNC110 - it is another thread's counter
@@ -165,8 +178,10 @@ async def test_leaving_the_block_ends_the_request() -> None:
 async def test_a_cancelled_wait_loses_nothing() -> None:
     pieces = [COUNTER[n : n + 481] for n in range(0, 24_050, 481)]
     heard: list[audio.AudioChunk] = []
-    with scripted(Answer(200, pieces, PCM, chunked=True, gap=0.004)) as server:
-        async with voice(server.url).synthesize("x", TTSSettings()) as chunks:
+    with HttpServer(
+        Answer(status=200, body=pieces, headers=PCM, chunked=True, gap=0.004)
+    ) as server:
+        async with voice(server.base_url).synthesize("x", TTSSettings()) as chunks:
             cancelled = 0
             while True:
                 with trio.move_on_after(0.001) as scope:

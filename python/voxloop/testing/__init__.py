@@ -1,8 +1,10 @@
-"""Testing without keys: a scripted realtime server, scripted engines, sound made from nothing."""
+"""Testing without keys: scripted servers for every endpoint, scripted engines, sound."""
 
 from __future__ import annotations
 
+from voxloop.testing import http_script as http
 from voxloop.testing import script
+from voxloop.testing.http_server import HttpRequest, HttpServer
 from voxloop.testing.memory import MemoryProvider, MemoryTransport
 from voxloop.testing.realtime_peer import Peer
 from voxloop.testing.realtime_server import RealtimeServer
@@ -19,6 +21,8 @@ from voxloop.testing.scripted import (
 from voxloop.testing.sound import utterance, vowels
 
 __all__ = [
+    "HttpRequest",
+    "HttpServer",
     "MemoryProvider",
     "MemoryTransport",
     "Pause",
@@ -32,6 +36,7 @@ __all__ = [
     "ScriptedSTT",
     "ScriptedTTS",
     "call",
+    "http",
     "replay",
     "script",
     "utterance",
