@@ -12,7 +12,7 @@ MAX_SPEED = 4.0
 MAX_TEMPERATURE = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class CustomVoice:
     """A voice that was made for one account, named by its id.
 

@@ -196,5 +196,4 @@ class Faults:
         Answer(status=408, headers={"retry-after-ms": "5"}),
         Answer(status=502, body=b"<html>bad gateway</html>", headers={"retry-after-ms": "5"}),
         Answer(drop=True),
-        Answer(body=b"", headers={"Content-Type": "audio/pcm"}, cut="reset"),
     )

@@ -53,7 +53,8 @@ async def connect(
     intent: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> AsyncIterator[RealtimeTransport]:
-    """Open the WebSocket; see `open_realtime`. A key from a function is asked for each time.
+    """Open the WebSocket; see `open_realtime`. A key from a function is asked for each time, and once
+    more when the server refused it.
 
     **Cancellation:** the attempt is given up and its socket closed.
     """
@@ -62,11 +63,18 @@ async def connect(
     own |= {name.lower() for name in endpoint.more_headers}
     known = own & {"authorization", "api-key", endpoint.key_header.lower()}
     key = None if known else await endpoint.key()
-    merged = merge_headers(endpoint.headers(key), headers or {})
+    again = key is not None and callable(endpoint.api_key)
     async with AsyncExitStack() as stack:
-        try:
-            socket = await stack.enter_async_context(net.open_websocket(address, headers=merged))
-        except HandshakeRejected as rejected:
-            # Without the original: its body may quote the key.
-            raise error_from_handshake(rejected, key=key) from None
+        while True:
+            merged = merge_headers(endpoint.headers(key), headers or {})
+            try:
+                opening = net.open_websocket(address, headers=merged)
+                socket = await stack.enter_async_context(opening)
+                break
+            except HandshakeRejected as rejected:
+                status, error = rejected.status, error_from_handshake(rejected, key=key)
+            if status != 401 or not again:
+                raise error  # outside of the handler: the original may quote the key
+            again = False
+            key = await endpoint.key()
         yield socket
