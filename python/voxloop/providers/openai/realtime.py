@@ -53,8 +53,9 @@ async def connect(
     intent: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> AsyncIterator[RealtimeTransport]:
-    """Open the WebSocket; see `open_realtime`. A key from a function is asked for each time, and once
-    more when the server refused it.
+    """Open the WebSocket; see `open_realtime`.
+
+    A key from a function is asked for each time, and once more when the server refused it.
 
     **Cancellation:** the attempt is given up and its socket closed.
     """
