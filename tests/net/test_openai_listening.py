@@ -161,6 +161,20 @@ async def test_other_rates_and_shapes_are_converted() -> None:
     assert len(server.sessions[0].heard) == 2 * (24_000 + 24_000) + 480
 
 
+async def test_a_turn_has_all_the_audio_that_was_given_before_its_end() -> None:
+    second = AudioChunk(speech(1, ms=1000, pause_ms=0)[: 2 * 16_000], Format(16_000))
+    async with transcription_server() as server:
+        async with engine(server).open_transcription(STTSettings(), turns=None) as session:
+            for _ in range(3):
+                await session.send(second)
+                await session.commit()
+            await session.end_input()
+            with trio.fail_after(30):
+                events = [event async for event in session]
+        assert len(texts(events)) == 3
+        assert len(server.sessions[0].heard) == 3 * 2 * 24_000
+
+
 async def test_transcripts_come_in_the_order_of_speech() -> None:
     held: list[tuple[Session, str, str]] = []
 

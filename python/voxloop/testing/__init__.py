@@ -19,6 +19,7 @@ from voxloop.testing.scripted import (
     call,
 )
 from voxloop.testing.sound import utterance, vowels
+from voxloop.testing.workflow import ScriptedWorkflow
 
 __all__ = [
     "HttpRequest",
@@ -35,6 +36,7 @@ __all__ = [
     "ScriptedProvider",
     "ScriptedSTT",
     "ScriptedTTS",
+    "ScriptedWorkflow",
     "call",
     "http",
     "replay",

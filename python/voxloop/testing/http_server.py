@@ -106,7 +106,7 @@ class HttpServer:
             testing.http.transcript("What is the weather like?"),
         ) as server:
             recogniser = server.provider().speech_to_text()
-            heard = await recogniser.transcribe(testing.utterance(), voice.STTSettings())
+            heard = await recogniser.transcribe(testing.utterance(1.0), voice.STTSettings())
     """
 
     def __init__(self, *answers: Answer, faults: Faults | None = None) -> None:

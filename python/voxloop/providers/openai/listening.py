@@ -123,10 +123,11 @@ class Listening:
             UseAfterClose: The block was left, or the input has ended.
             VoxloopError: The stream has failed.
 
-        **Cancellation:** nothing happened; may be called again.
+        **Cancellation:** no turn was ended; may be called again.
         """
         self._check_open()
         await checkpoint()
+        await self._add(self._to_wire.flush())
         self._tape.mark("commit")
         self._stage.tell()
 
