@@ -127,21 +127,42 @@ class ConnectFailed(NetworkError, OSError):
     """Name resolution, route or listener failed.
 
     Attributes:
-        host: Host and port that were tried.
+        host: Host and port that were tried; a proxy's where it was at fault.
+        reason: ``"dns"``, ``"refused"``, ``"unreachable"``, ``"reset"``, ``"proxy"`` (it could
+            not reach the target), ``"proxy_refused"`` (it wants a login, or forbids the target)
+            or ``"other"``.
     """
 
     code = "connect_failed"
 
-    def __init__(self, message: str, *, host: str = "", retryable: bool | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        host: str = "",
+        reason: str = "other",
+        retryable: bool | None = None,
+    ) -> None:
         super().__init__(message, retryable=retryable)
         self.host = host
+        self.reason = reason
 
 
 class TlsFailed(NetworkError):
-    """The certificate or the TLS handshake was refused."""
+    """The certificate or the TLS handshake was refused.
+
+    Attributes:
+        reason: ``"expired"``, ``"wrong_host"``, ``"unknown_authority"``,
+            ``"client_certificate"`` (the server wants one, or another one), ``"protocol"`` (no
+            version in common, or what came is not TLS) or ``"other"``.
+    """
 
     code = "tls_failed"
     retryable = False
+
+    def __init__(self, message: str, *, reason: str = "other") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class HandshakeRejected(NetworkError):
@@ -174,7 +195,8 @@ class NetworkTimeout(NetworkError, TimeoutError):
     """One phase of an exchange took longer than its limit.
 
     Attributes:
-        phase: ``"connect"``, ``"handshake"``, ``"first_byte"``, ``"idle"``, ``"pong"``...
+        phase: ``"connect"``, ``"proxy"``, ``"tls"``, ``"handshake"``, ``"first_byte"``,
+            ``"idle"``, ``"total"``, ``"ping"`` or ``"close"``.
     """
 
     code = "timeout"

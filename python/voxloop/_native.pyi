@@ -11,6 +11,8 @@ _Quality: TypeAlias = Literal["high", "low_latency"]
 _Width: TypeAlias = Literal["pcm_u8", "pcm24", "pcm32"]
 _Audio: TypeAlias = AudioChunk | Buffer | npt.NDArray[np.int16] | npt.NDArray[np.float32]
 _Header: TypeAlias = tuple[str, str, bool]
+_Way: TypeAlias = tuple[str | None, str | None, str | None, str | None, bool]
+Part: TypeAlias = tuple[str, str | bytes, str | None, str | None]
 
 WebSocketItem: TypeAlias = Handshake | tuple[str | bytes, float]
 HttpItem: TypeAlias = HttpHead | bytes | None
@@ -442,8 +444,7 @@ class WebSocket:
         max_message_bytes: int,
         inbox_bytes: int,
         outbox_bytes: int,
-        ca_file: str | None,
-        allow_insecure_key: bool,
+        way: _Way,
     ) -> WebSocket: ...
     def fileno(self) -> int: ...
     def send_fileno(self) -> int: ...
@@ -470,6 +471,8 @@ class HttpHead:
     @property
     def status(self) -> int: ...
     @property
+    def version(self) -> str: ...
+    @property
     def headers(self) -> dict[str, str]: ...
 
 @final
@@ -480,17 +483,18 @@ class HttpCall:
         url: str,
         *,
         headers: list[_Header],
-        body: bytes | None,
-        multipart: list[tuple[str, bytes, str | None, str | None]] | None,
+        body: bytes | list[Part] | tuple[int | None] | None,
         connect_timeout: float,
         first_byte_timeout: float,
         idle_timeout: float,
         total_timeout: float | None,
-        ca_file: str | None,
-        allow_insecure_key: bool,
+        way: _Way,
     ) -> HttpCall: ...
     def fileno(self) -> int: ...
     def drain(self) -> list[HttpItem]: ...
+    def send_fileno(self) -> int: ...
+    def try_send(self, data: str | bytes) -> bool: ...
+    def end_body(self) -> None: ...
     def abort(self) -> None: ...
 
 @final
@@ -519,6 +523,7 @@ def retry_delay(
     error_code: str | None,
     error_type: str | None,
     random: float,
+    budget: float | None,
 ) -> float | None: ...
 def configure_runtime(worker_threads: int) -> None: ...
 def after_fork_in_child() -> None: ...

@@ -14,7 +14,9 @@ from voxloop._errors import (
 )
 from voxloop.net._auth import KEY_SOURCES, ApiKey, Secret, find_api_key, resolve_api_key
 from voxloop.net._frame import Frame
-from voxloop.net._http import HttpOptions, HttpResponse, Part, SseEvent, request, retry_delay
+from voxloop.net._http import HttpOptions, HttpResponse, Part, SseEvent, request
+from voxloop.net._options import ConnectOptions
+from voxloop.net._retry import retry_delay
 from voxloop.net._runtime import configure
 from voxloop.net._websocket import WebSocket, WebSocketOptions, open_websocket
 
@@ -23,6 +25,7 @@ __all__ = [
     "ApiKey",
     "AuthenticationError",
     "ConnectFailed",
+    "ConnectOptions",
     "ConnectionClosed",
     "Frame",
     "HandshakeRejected",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import random
+import os
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple, Self
@@ -15,35 +15,33 @@ from voxloop import _native
 from voxloop._bridge import Inbox, checkpoint, notify_closing
 from voxloop._errors import ConfigError, ProtocolError
 from voxloop.net._auth import Secret
+from voxloop.net._options import ConnectOptions, check_seconds
+from voxloop.net._upload import send_body
 from voxloop.net._websocket import plain_headers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HttpOptions:
-    """Times and limits of one request.
+class HttpOptions(ConnectOptions):
+    """Times and limits of one request, and those of `ConnectOptions`.
 
     Attributes:
         connect_timeout: Seconds for name, TCP and TLS.
-        first_byte_timeout: Seconds from the request to the response's head.
+        first_byte_timeout: Seconds from the request, or from the last piece of a streamed body,
+            to the response's head.
         idle_timeout: Seconds without a byte of the body.
         total_timeout: Seconds for everything; None sets no such limit.
-        ca_file: PEM file with the roots to trust instead of the system's; without it the
-            variable ``SSL_CERT_FILE`` is honoured.
-        allow_insecure_key: Send credentials over plain ``http://`` to a host that is not loopback.
     """
 
     connect_timeout: float = 5.0
     first_byte_timeout: float = 60.0
     idle_timeout: float = 30.0
     total_timeout: float | None = None
-    ca_file: str | None = None
-    allow_insecure_key: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("connect_timeout", "first_byte_timeout", "idle_timeout", "total_timeout"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < 1e6:
-                raise ConfigError(f"{name} must be a positive number of seconds, not {value!r}")
+        ConnectOptions.__post_init__(self)
+        check_seconds(
+            self, "connect_timeout", "first_byte_timeout", "idle_timeout", "total_timeout"
+        )
 
 
 class Part(NamedTuple):
@@ -51,13 +49,14 @@ class Part(NamedTuple):
 
     Attributes:
         name: Field name.
-        content: The value.
+        content: The value; a path stands for what is in that file, which is read while it is
+            sent and never held whole.
         filename: Set for a file.
         content_type: MIME type of a file.
     """
 
     name: str
-    content: str | bytes
+    content: str | bytes | os.PathLike[str]
     filename: str | None = None
     content_type: str | None = None
 
@@ -140,6 +139,8 @@ class HttpResponse:
         assert isinstance(head, _native.HttpHead)  # noqa: S101 - the transport's first item
         self.status: int = head.status
         """HTTP status."""
+        self.http_version: str = head.version
+        """``"1.1"`` or ``"2"``, as it was negotiated."""
         self.headers: Mapping[str, str] = dict(head.headers)
         """Response headers, lower-case names; repeated ones joined by a comma."""
         self._body = ByteStream(inbox, opening[1:])
@@ -163,7 +164,7 @@ class HttpResponse:
         """The whole body.
 
         Args:
-            limit: Bytes to accept at most.
+            limit: Bytes to accept at most, once decompressed.
 
         Raises:
             ProtocolError: The body is larger than `limit`.
@@ -175,7 +176,9 @@ class HttpResponse:
         async for piece in self._body:
             body += piece
             if len(body) > limit:
-                raise ProtocolError(f"the response body is larger than {limit} bytes")
+                raise ProtocolError(
+                    f"the response body is larger than {limit} bytes", code="too_big"
+                )
         return bytes(body)
 
 
@@ -186,7 +189,8 @@ async def request(
     *,
     headers: Mapping[str, str | Secret] | None = None,
     json: object | None = None,
-    content: bytes | None = None,
+    content: bytes | AsyncIterable[bytes] | None = None,
+    content_length: int | None = None,
     multipart: Sequence[Part] | None = None,
     options: HttpOptions | None = None,
 ) -> AsyncIterator[HttpResponse]:
@@ -199,7 +203,10 @@ async def request(
         url: ``http://`` or ``https://``.
         headers: Request headers. A `Secret` never appears in an error.
         json: Encoded as the body, with its content type. At most one body may be given.
-        content: The body as it is.
+        content: The body as it is. One that is streamed is asked for its next piece when there is
+            room for it; what it raises, this raises. It cannot be sent a second time.
+        content_length: How many bytes a streamed body will have; without it the body goes out in
+            chunks of unknown number, which not every server takes.
         multipart: The parts of a ``multipart/form-data`` body.
         options: Times and limits.
 
@@ -207,7 +214,7 @@ async def request(
         ConnectFailed: Name, route or listener.
         TlsFailed: The certificate or the handshake was refused.
         NetworkTimeout: A phase took longer than its limit.
-        ConfigError: The arguments cannot be used.
+        ConfigError: The arguments cannot be used, or a streamed body is not as long as promised.
 
     **Cancellation:** the request is given up and its socket dropped.
     """
@@ -222,64 +229,53 @@ async def request(
         method,
         url,
         headers=lines,
-        body=content,
-        multipart=None if multipart is None else [_plain_part(part) for part in multipart],
+        body=_plain_body(content, content_length, multipart),
         connect_timeout=options.connect_timeout,
         first_byte_timeout=options.first_byte_timeout,
         idle_timeout=options.idle_timeout,
         total_timeout=options.total_timeout,
-        ca_file=options.ca_file,
-        allow_insecure_key=options.allow_insecure_key,
+        way=options.way(),
     )
     inbox: Inbox[_native.HttpItem] = Inbox(native)
+    streamed = None if content is None or isinstance(content, bytes) else content
     try:
-        yield HttpResponse(inbox, await inbox.receive_batch())
+        if streamed is None:
+            opening = await inbox.receive_batch()
+        else:
+            opening = await send_body(native, inbox, streamed)
+        yield HttpResponse(inbox, opening)
     finally:
         notify_closing(native.fileno())
+        if streamed is not None:
+            notify_closing(native.send_fileno())
         native.abort()
 
 
-def retry_delay(
-    attempt: int, *, status: int | None, headers: Mapping[str, str], body: str = ""
-) -> float | None:
-    """Seconds to wait before trying again, or None to give up.
-
-    Args:
-        attempt: Tries that have failed so far, from 1.
-        status: HTTP status; None when no response came.
-        headers: Response headers, lower-case names.
-        body: Response body, in which codes of a spent quota are looked for.
-    """
-    code, kind = _error_code(body)
-    return _native.retry_delay(
-        attempt,
-        status,
-        list(headers.items()),
-        code,
-        kind,
-        random.random(),  # noqa: S311 - jitter
-    )
-
-
-class _ErrorFields(msgspec.Struct):
-    code: object = None
-    type: object = None
-
-
-class _ErrorBody(msgspec.Struct):
-    error: _ErrorFields
-
-
-def _error_code(body: str) -> tuple[str | None, str | None]:
-    """Code and type of an API error body; bodies of other shapes have neither."""
-    try:
-        error = msgspec.json.decode(body, type=_ErrorBody).error
-    except msgspec.DecodeError:
-        return None, None
-    code, kind = error.code, error.type
-    return code if isinstance(code, str) else None, kind if isinstance(kind, str) else None
-
-
-def _plain_part(part: Part) -> tuple[str, bytes, str | None, str | None]:
-    content = part.content.encode() if isinstance(part.content, str) else part.content
+def _plain_part(part: Part) -> tuple[str, str | bytes, str | None, str | None]:
+    """As Rust takes it: content as bytes, or the path of a file as a string."""
+    content: str | bytes
+    if isinstance(part.content, str):
+        content = part.content.encode()
+    elif isinstance(part.content, bytes):
+        content = part.content
+    else:
+        content = os.fspath(part.content)
     return part.name, content, part.filename, part.content_type
+
+
+def _plain_body(
+    content: bytes | AsyncIterable[bytes] | None,
+    content_length: int | None,
+    multipart: Sequence[Part] | None,
+) -> bytes | list[_native.Part] | tuple[int | None] | None:
+    if multipart is not None:
+        return [_plain_part(part) for part in multipart]
+    if content is None or isinstance(content, bytes):
+        if content_length is not None:
+            raise ConfigError("content_length is for a body that is streamed; leave it out")
+        return content
+    if not isinstance(content, AsyncIterable):
+        raise ConfigError(f"content is {type(content).__name__}; wanted bytes or an async iterable")
+    if content_length is not None and content_length < 0:
+        raise ConfigError(f"content_length must not be negative, as {content_length} is")
+    return (content_length,)

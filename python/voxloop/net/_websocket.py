@@ -14,11 +14,14 @@ from voxloop._bridge import Inbox, Outbox, checkpoint, notify_closing
 from voxloop._errors import ConfigError, NetworkError, UseAfterClose
 from voxloop.net._auth import Secret
 from voxloop.net._frame import Frame
+from voxloop.net._options import ConnectOptions, check_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WebSocketOptions:
-    """Limits and times of one connection; the defaults suit a voice session.
+class WebSocketOptions(ConnectOptions):
+    """Limits and times of one connection, and those of `ConnectOptions`.
+
+    The defaults suit a voice session.
 
     Attributes:
         open_timeout: Seconds for name, TCP, TLS and upgrade together.
@@ -29,9 +32,6 @@ class WebSocketOptions:
         max_message_bytes: A larger message ends the connection with close code 1009.
         inbox_bytes: Received and not yet taken; beyond it the socket is not read on.
         outbox_bytes: Queued and not yet written; beyond it `send` waits.
-        ca_file: PEM file with the roots to trust instead of the system's; without it the
-            variable ``SSL_CERT_FILE`` is honoured.
-        allow_insecure_key: Send credentials over plain ``ws://`` to a host that is not loopback.
     """
 
     open_timeout: float = 10.0
@@ -41,14 +41,10 @@ class WebSocketOptions:
     max_message_bytes: int = 16 * 1024 * 1024
     inbox_bytes: int = 8 * 1024 * 1024
     outbox_bytes: int = 4 * 1024 * 1024
-    ca_file: str | None = None
-    allow_insecure_key: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("open_timeout", "close_timeout", "ping_interval", "ping_timeout"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < 1e6:
-                raise ConfigError(f"{name} must be a positive number of seconds, not {value!r}")
+        ConnectOptions.__post_init__(self)
+        check_seconds(self, "open_timeout", "close_timeout", "ping_interval", "ping_timeout")
         for name in ("max_message_bytes", "inbox_bytes", "outbox_bytes"):
             if getattr(self, name) < 1024:
                 raise ConfigError(f"{name} must be at least 1024, not {getattr(self, name)!r}")
@@ -217,8 +213,7 @@ async def open_websocket(
         max_message_bytes=options.max_message_bytes,
         inbox_bytes=options.inbox_bytes,
         outbox_bytes=options.outbox_bytes,
-        ca_file=options.ca_file,
-        allow_insecure_key=options.allow_insecure_key,
+        way=options.way(),
     )
     inbox: Inbox[_native.WebSocketItem] = Inbox(native)
     try:

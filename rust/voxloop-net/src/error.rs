@@ -19,18 +19,24 @@ pub enum ConnectKind {
     Unreachable,
     /// The peer broke the connection off while it was being made.
     Reset,
+    /// The proxy could not make the connection.
+    Proxy,
+    /// The proxy does not want to: it asks for a login, or forbids the target.
+    ProxyRefused,
     /// Anything else the operating system said.
     Other,
 }
 
 impl ConnectKind {
-    /// A stable name: `dns`, `refused`, `unreachable`, `reset` or `other`.
+    /// A stable name: `dns`, `refused`, `unreachable`, `reset`, `proxy`, `proxy_refused` or `other`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Dns => "dns",
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
             Self::Reset => "reset",
+            Self::Proxy => "proxy",
+            Self::ProxyRefused => "proxy_refused",
             Self::Other => "other",
         }
     }
@@ -50,12 +56,76 @@ impl ConnectKind {
     }
 }
 
+/// Why there is no TLS session.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsKind {
+    /// The certificate is no longer valid, or not yet.
+    Expired,
+    /// The certificate is for another name.
+    WrongHost,
+    /// Nobody we trust vouches for the certificate.
+    UnknownAuthority,
+    /// The server wants a certificate of ours, or another one.
+    ClientCertificate,
+    /// No version or cipher both sides know, or what came is not TLS.
+    Protocol,
+    /// Anything else.
+    Other,
+}
+
+impl TlsKind {
+    /// A stable name, such as `wrong_host`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::WrongHost => "wrong_host",
+            Self::UnknownAuthority => "unknown_authority",
+            Self::ClientCertificate => "client_certificate",
+            Self::Protocol => "protocol",
+            Self::Other => "other",
+        }
+    }
+
+    pub(crate) fn of(error: &rustls::Error) -> Self {
+        use rustls::{AlertDescription as A, CertificateError as C, Error as E};
+        match error {
+            E::InvalidCertificate(why) => match why {
+                C::Expired
+                | C::ExpiredContext { .. }
+                | C::NotValidYet
+                | C::NotValidYetContext { .. } => Self::Expired,
+                C::NotValidForName | C::NotValidForNameContext { .. } => Self::WrongHost,
+                C::UnknownIssuer => Self::UnknownAuthority,
+                _ => Self::Other,
+            },
+            // The server speaks of our certificate.
+            E::AlertReceived(
+                A::CertificateRequired
+                | A::BadCertificate
+                | A::CertificateExpired
+                | A::CertificateRevoked
+                | A::CertificateUnknown
+                | A::UnsupportedCertificate
+                | A::UnknownCA
+                | A::AccessDenied,
+            ) => Self::ClientCertificate,
+            E::PeerIncompatible(_)
+            | E::InvalidMessage(_)
+            | E::AlertReceived(A::ProtocolVersion | A::HandshakeFailure) => Self::Protocol,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// What a deadline was set for.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Name lookup and TCP.
     Connect,
+    /// The way through a proxy.
+    Proxy,
     /// The TLS handshake.
     Tls,
     /// The WebSocket upgrade.
@@ -77,6 +147,7 @@ impl Phase {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Connect => "connect",
+            Self::Proxy => "proxy",
             Self::Tls => "tls",
             Self::Handshake => "handshake",
             Self::FirstByte => "first_byte",
@@ -92,6 +163,7 @@ impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connect => "connecting",
+            Self::Proxy => "the proxy's work",
             Self::Tls => "the TLS handshake",
             Self::Handshake => "the WebSocket handshake",
             Self::FirstByte => "the head of the response",
@@ -126,11 +198,13 @@ pub enum NetError {
     TlsFailed {
         /// The host name or address.
         host: String,
+        /// The kind of failure.
+        kind: TlsKind,
         /// What was wrong.
         message: String,
     },
     /// The server answered the WebSocket upgrade with something other than 101.
-    #[error("the server answered the WebSocket handshake with status {status}")]
+    #[error("the server answered the WebSocket handshake with status {status}{}", elsewhere(*status, headers))]
     HandshakeRejected {
         /// The HTTP status.
         status: u16,
@@ -239,7 +313,8 @@ impl NetError {
     /// Whether the same attempt, made again, may go better.
     pub fn retryable(&self) -> bool {
         match self {
-            Self::ConnectFailed { .. } | Self::Timeout { .. } => true,
+            Self::ConnectFailed { kind, .. } => *kind != ConnectKind::ProxyRefused,
+            Self::Timeout { .. } => true,
             Self::HandshakeRejected { status, .. } => crate::retry::retryable_status(*status),
             Self::Closed { code, .. } => Self::close_retryable(*code),
             _ => false,
@@ -261,6 +336,19 @@ fn closed_text(code: Option<u16>, reason: &str, clean: bool) -> String {
     let code = code.map(|code| format!(" with code {code}")).unwrap_or_default();
     let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
     format!("connection {how}{code}{reason}")
+}
+
+/// Where a redirect points: its origin, as the rest may hold a secret.
+fn elsewhere(status: u16, headers: &[Header]) -> String {
+    let location = headers.iter().find(|header| header.name.eq_ignore_ascii_case("location"));
+    let Some(location) = location.filter(|_| (300..400).contains(&status)) else {
+        return String::new();
+    };
+    let to = match url::Url::parse(&location.value) {
+        Ok(url) => format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default()),
+        Err(_) => "another path".to_owned(),
+    };
+    format!(", a redirect to {to}; none is followed: open the right address yourself")
 }
 
 fn size_text(size: Option<usize>) -> String {
@@ -290,6 +378,20 @@ mod tests {
         assert_eq!(over.to_string(), "connection closed by the peer with code 4001: over");
         let big = NetError::TooBig { what: "message", limit: 5, size: Some(9) };
         assert_eq!(big.to_string(), "message is larger than the limit of 5 bytes (9 bytes)");
+    }
+
+    #[test]
+    fn a_redirect_is_named_without_its_secrets() {
+        let rejected = |status, location: &str| NetError::HandshakeRejected {
+            status,
+            headers: vec![Header::new("Location", location)],
+            body_head: Bytes::new(),
+        };
+        let text = rejected(307, "https://u:canary@other.example/a?key=canary").to_string();
+        assert!(text.contains("a redirect to https://other.example;"), "{text}");
+        assert!(!text.contains("canary"), "{text}");
+        assert!(rejected(302, "/canary").to_string().contains("another path"));
+        assert!(!rejected(401, "https://other.example").to_string().contains("other"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod crash;
 mod error;
 mod header;
 mod http;
+mod proxy;
 mod retry;
 pub mod runtime;
 mod shared;
@@ -20,6 +21,7 @@ mod socket;
 mod sse;
 mod target;
 mod tls;
+mod tls_fault;
 mod ws;
 
 pub use bytes::Bytes;
@@ -27,13 +29,15 @@ pub use tokio_tungstenite::tungstenite::Utf8Bytes;
 pub use voxloop_queue::{Drained, Inbox, Outbox};
 
 pub use crate::clock::monotonic_ns;
-pub use crate::error::{ConnectKind, NetError, Phase};
+pub use crate::error::{ConnectKind, NetError, Phase, TlsKind};
 pub use crate::header::Header;
-pub use crate::http::{HttpBody, HttpCall, HttpItem, HttpRequest, Part};
+pub use crate::http::{HttpBody, HttpCall, HttpItem, HttpRequest, Part, PartData};
+pub use crate::proxy::ProxyChoice;
 pub use crate::retry::{
     Attempt, Decision, Failure, RetryPolicy, StopReason, is_quota_code, retry_after,
 };
 pub use crate::sse::{SseEvent, SseParser};
+pub use crate::tls::TlsConfig;
 pub use crate::ws::{TrySend, WsClient, WsConfig, WsItem, WsStats};
 
 /// The descriptor a consumer waits on.

@@ -3,7 +3,7 @@ use std::time::UNIX_EPOCH;
 use proptest::prelude::*;
 
 use super::*;
-use crate::error::{ConnectKind, Phase};
+use crate::error::{ConnectKind, Phase, TlsKind};
 
 /// Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110.
 const NOW: Duration = Duration::from_secs(784_111_777);
@@ -127,7 +127,8 @@ fn errors() {
         assert_eq!(decide(&error), retry(0.5, false), "{error}");
     }
     let over = NetError::Closed { code: Some(1008), reason: String::new(), clean: true };
-    let tls = NetError::TlsFailed { host: "h".into(), message: String::new() };
+    let tls =
+        NetError::TlsFailed { host: "h".into(), kind: TlsKind::Other, message: String::new() };
     for error in [over, tls, NetError::Forked { what: "it" }] {
         assert_eq!(decide(&error), stop(StopReason::NotRetryable), "{error}");
     }

@@ -75,7 +75,8 @@ impl Target {
     }
 }
 
-fn is_local_name(name: &str) -> bool {
+/// Whether `name` means this machine (RFC 6761, section 6.3).
+pub(crate) fn is_local_name(name: &str) -> bool {
     let name = name.trim_end_matches('.');
     name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost")
 }

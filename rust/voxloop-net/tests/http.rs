@@ -11,8 +11,8 @@ use bytes::Bytes;
 use support::{all, authority, error, some};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use voxloop_net::{
-    ConnectKind, Header, HttpBody, HttpCall, HttpItem, HttpRequest, NetError, Part, Phase,
-    SseParser,
+    ConnectKind, Header, HttpBody, HttpCall, HttpItem, HttpRequest, NetError, Part, PartData,
+    Phase, SseParser,
 };
 
 fn start(request: HttpRequest) -> HttpCall {
@@ -63,7 +63,7 @@ fn a_chunked_response_comes_in_parts_and_in_order() {
     request.headers = vec![Header::new("Authorization", "Bearer sk-test")];
     let call = start(request);
     let mut items = some(&call, 1);
-    let HttpItem::Head { status: 200, headers, first_byte_us } = &items[0] else {
+    let HttpItem::Head { status: 200, headers, first_byte_us, version: "1.1" } = &items[0] else {
         panic!("{items:?}")
     };
     assert!(headers.contains(&Header::new("x-request-id", "r1")) && *first_byte_us > 0);
@@ -108,7 +108,7 @@ fn a_body_of_bytes_is_sent_as_it_is_and_a_form_as_a_form() {
         name: name.into(),
         filename: filename.map(str::to_owned),
         content_type: content_type.map(str::to_owned),
-        data: Bytes::copy_from_slice(data),
+        data: PartData::Bytes(Bytes::copy_from_slice(data)),
     };
     request.body = HttpBody::Multipart(vec![
         part("model", None, None, b"m"),
@@ -369,7 +369,7 @@ fn tls_shares_the_rules_of_the_websocket() {
         });
         let url = format!("https://localhost:{}/", peer.address.port());
         let mut request = HttpRequest::new("GET", url);
-        request.ca_file = Some(trusted.ca_file.clone());
+        request.tls.ca_file = Some(trusted.ca_file.clone());
         request.headers = vec![Header::new("Authorization", "Bearer sk-canary-1")];
         let call = start(request);
         if fine {

@@ -348,7 +348,7 @@ fn tls_is_used_with_the_authority_that_was_given() {
         alpn
     });
     let mut config = WsConfig::new(format!("wss://localhost:{}/", peer.address.port()));
-    config.ca_file = Some(ca.ca_file.clone());
+    config.tls.ca_file = Some(ca.ca_file.clone());
     config.headers = vec![Header::new("Authorization", "Bearer sk-canary-1")];
     let client = opened(config);
     client.try_send_text("secret").unwrap();
@@ -371,10 +371,10 @@ fn a_certificate_that_does_not_fit_is_refused_before_anything_is_sent() {
         let acceptor = server.acceptor.clone();
         let peer = support::tcp(|stream| async move { acceptor.accept(stream).await.is_ok() });
         let mut config = WsConfig::new(format!("wss://localhost:{}/", peer.address.port()));
-        config.ca_file = trusted.map(|authority| authority.ca_file.clone());
+        config.tls.ca_file = trusted.map(|authority| authority.ca_file.clone());
         config.headers = vec![Header::new("Authorization", "Bearer sk-canary-1")];
         let end = error(&open(config));
-        let NetError::TlsFailed { host, message } = &end else { panic!("{why}: {end:?}") };
+        let NetError::TlsFailed { host, message, .. } = &end else { panic!("{why}: {end:?}") };
         assert_eq!(host, "localhost");
         let said = message.to_lowercase();
         let wanted = if why == "UnknownIssuer" { "issuer" } else { "not valid for name" };
@@ -392,7 +392,7 @@ fn a_plain_server_behind_a_wss_url_is_an_error_of_tls() {
     });
     let ca = authority("ws-plain", "localhost");
     let mut config = WsConfig::new(format!("wss://localhost:{}/", peer.address.port()));
-    config.ca_file = Some(ca.ca_file.clone());
+    config.tls.ca_file = Some(ca.ca_file.clone());
     assert_eq!(error(&open(config)).code(), "tls_failed");
     peer.join();
 }

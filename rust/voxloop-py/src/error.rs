@@ -59,13 +59,16 @@ pub(crate) fn net(py: Python<'_>, failure: &NetError) -> PyErr {
     let message = failure.to_string();
     let retryable = failure.retryable();
     match failure {
-        NetError::ConnectFailed { host, port, .. } => {
+        NetError::ConnectFailed { host, port, kind, .. } => {
             raise(py, "ConnectFailed", &message, |fields| {
                 fields.set_item("host", format!("{host}:{port}"))?;
+                fields.set_item("reason", kind.as_str())?;
                 fields.set_item("retryable", retryable)
             })
         }
-        NetError::TlsFailed { .. } => raise(py, "TlsFailed", &message, |_| Ok(())),
+        NetError::TlsFailed { kind, .. } => {
+            raise(py, "TlsFailed", &message, |fields| fields.set_item("reason", kind.as_str()))
+        }
         NetError::HandshakeRejected { status, headers, body_head } => {
             raise(py, "HandshakeRejected", &message, |fields| {
                 fields.set_item("status", status)?;

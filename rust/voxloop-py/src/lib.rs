@@ -39,9 +39,12 @@ mod _native {
     #[pymodule_export]
     use super::buffer::{AudioChunk, Format};
     #[pymodule_export]
+    use super::net::http::{HttpCall, HttpHead};
+    #[pymodule_export]
+    use super::net::websocket::{Handshake, WebSocket};
+    #[pymodule_export]
     use super::net::{
-        Handshake, HttpCall, HttpHead, SseParser, WebSocket, after_fork_in_child,
-        configure_runtime, live_tasks, retry_delay, shutdown,
+        SseParser, after_fork_in_child, configure_runtime, live_tasks, retry_delay, shutdown,
     };
     #[pymodule_export]
     use super::text::Splitter;

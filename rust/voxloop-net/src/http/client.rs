@@ -1,4 +1,4 @@
-//! Pooled clients, one for each set of roots and way of connecting.
+//! Pooled clients, one for each TLS configuration and way of connecting.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,9 +8,10 @@ use reqwest::Client;
 use reqwest::redirect::Policy;
 
 use super::request::{HttpRequest, Plan};
-use crate::error::NetError;
+use crate::error::{NetError, TlsKind};
+use crate::proxy::{Proxy, Scheme};
 use crate::runtime::Host;
-use crate::tls::{Roots, with_alpn};
+use crate::tls::{Trust, with_alpn};
 
 /// Distinct clients kept; beyond this the pool starts again.
 const CACHE_LIMIT: usize = 16;
@@ -19,10 +20,9 @@ const IDLE_FOR: Duration = Duration::from_secs(30);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
-    roots: Roots,
+    trust: Trust,
     connect_timeout: Duration,
-    /// No proxy of the environment stands between this machine and itself.
-    loopback: bool,
+    proxy: Option<Proxy>,
 }
 
 /// The clients of one runtime.
@@ -49,13 +49,15 @@ pub(crate) async fn client_for(
     request: &HttpRequest,
     plan: &Plan,
 ) -> Result<Client, NetError> {
-    let ca_file = request.ca_file.clone();
-    let (connect_timeout, loopback) = (request.connect_timeout, plan.target.loopback);
-    let secure = plan.target.secure;
+    let tls = request.tls.clone();
+    let proxy = plan.proxy.clone();
+    let connect_timeout = request.connect_timeout;
+    let encrypted =
+        plan.target.secure || proxy.as_ref().is_some_and(|proxy| proxy.scheme == Scheme::Https);
     // Looks at files, so not on a network thread.
     host.blocking(move || {
-        let roots = if secure { Roots::choose(ca_file.as_deref()) } else { Roots::Nothing };
-        let key = Key { roots, connect_timeout, loopback };
+        let trust = if encrypted { Trust::choose(&tls) } else { Trust::nothing() };
+        let key = Key { trust, connect_timeout, proxy };
         if let Some(client) = host.clients.find(&key) {
             return Ok(client);
         }
@@ -66,7 +68,7 @@ pub(crate) async fn client_for(
 }
 
 fn make(host: &Host, key: &Key) -> Result<Client, NetError> {
-    let tls = with_alpn(&*host.tls.config(&key.roots)?, &["h2", "http/1.1"]);
+    let tls = with_alpn(&*host.tls.config(&key.trust)?, &["h2", "http/1.1"]);
     let mut builder = Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(Policy::none())
@@ -74,11 +76,17 @@ fn make(host: &Host, key: &Key) -> Result<Client, NetError> {
         .tcp_nodelay(true)
         .pool_idle_timeout(IDLE_FOR)
         .pool_max_idle_per_host(IDLE_CONNECTIONS);
-    if key.loopback {
-        builder = builder.no_proxy();
-    }
+    builder = match &key.proxy {
+        // The environment was asked already, by the same rules as for a WebSocket.
+        None => builder.no_proxy(),
+        Some(proxy) => builder.proxy(reqwest::Proxy::all(proxy.url()?).map_err(|_| {
+            let message = "the HTTP library cannot use this proxy".to_owned();
+            NetError::InvalidConfig { message }
+        })?),
+    };
     builder.build().map_err(|error| NetError::TlsFailed {
         host: "any host".to_owned(),
+        kind: TlsKind::Other,
         message: error.without_url().to_string(),
     })
 }

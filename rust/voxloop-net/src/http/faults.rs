@@ -4,18 +4,21 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use super::request::Plan;
 use crate::error::{ConnectKind, NetError, Phase};
-use crate::target::Target;
+use crate::proxy::Proxy;
+use crate::tls_fault;
 
 /// An error of the HTTP library as one of ours, without the URL.
-pub(crate) fn of(error: reqwest::Error, target: &Target, connect_timeout: Duration) -> NetError {
+pub(crate) fn of(error: reqwest::Error, plan: &Plan, connect_timeout: Duration) -> NetError {
+    let target = &plan.target;
     if error.is_connect() && error.is_timeout() {
         return NetError::Timeout { phase: Phase::Connect, after: connect_timeout };
     }
     let error = error.without_url();
     let host = target.host.clone();
     if let Some(tls) = find::<rustls::Error>(&error) {
-        return NetError::TlsFailed { host, message: tls.to_string() };
+        return tls_fault::of(tls, &host);
     }
     let message = innermost(&error);
     if error.is_connect() {
@@ -24,7 +27,10 @@ pub(crate) fn of(error: reqwest::Error, target: &Target, connect_timeout: Durati
         } else {
             find::<io::Error>(&error).map_or(ConnectKind::Other, ConnectKind::of)
         };
-        return NetError::ConnectFailed { host, port: target.port, kind, message };
+        return match &plan.proxy {
+            None => NetError::ConnectFailed { host, port: target.port, kind, message },
+            Some(proxy) => of_proxy(&error, proxy, &host, kind, &message),
+        };
     }
     if error.is_builder() {
         return NetError::InvalidConfig { message };
@@ -36,6 +42,26 @@ pub(crate) fn of(error: reqwest::Error, target: &Target, connect_timeout: Durati
         return NetError::unclean(format!("the response body was cut short: {message}"));
     }
     NetError::Protocol { message }
+}
+
+/// The library tells a proxy's refusal by its words alone.
+fn of_proxy(
+    error: &(dyn Error + 'static),
+    proxy: &Proxy,
+    target: &str,
+    kind: ConnectKind,
+    message: &str,
+) -> NetError {
+    let refused = ["authorization required", "credentials", "authentication", "not allowed"];
+    let kind = if refused.iter().any(|words| mentions(error, words)) {
+        ConnectKind::ProxyRefused
+    } else if kind == ConnectKind::Other {
+        ConnectKind::Proxy
+    } else {
+        kind
+    };
+    let message = format!("{message} (the proxy for {target})");
+    NetError::ConnectFailed { host: proxy.host.clone(), port: proxy.port, kind, message }
 }
 
 /// The first error of type `E` in the chain. An `io::Error` hides what it wraps from `source`.

@@ -4,13 +4,15 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ::http::{HeaderMap, Method};
+use ::http::header::ACCEPT_ENCODING;
+use ::http::{HeaderMap, HeaderValue, Method};
 use bytes::Bytes;
-use reqwest::multipart::Form;
 
 use crate::error::NetError;
 use crate::header::{self, Header, Secrets};
+use crate::proxy::{Proxy, ProxyChoice};
 use crate::target::Target;
+use crate::tls::TlsConfig;
 
 /// A request. [`HttpRequest::new`] has the defaults.
 #[derive(Clone)]
@@ -25,7 +27,7 @@ pub struct HttpRequest {
     pub body: HttpBody,
     /// For name lookup, TCP and TLS: 5 s.
     pub connect_timeout: Duration,
-    /// From the start to the head of the response: 30 s.
+    /// From the start, or the last part of a streamed body, to the head of the response: 30 s.
     pub first_byte_timeout: Option<Duration>,
     /// For each next part of the body, not counted while the inbox is full: 10 s.
     pub idle_timeout: Option<Duration>,
@@ -33,15 +35,18 @@ pub struct HttpRequest {
     pub total_timeout: Option<Duration>,
     /// Bytes received and not taken before reading stops: 256 KiB.
     pub inbox_bytes: usize,
-    /// The largest body; `None` for any, which never takes more memory than the inbox.
+    /// The largest body, once decompressed; `None` for any, which never takes more memory than the
+    /// inbox.
     pub max_body_bytes: Option<u64>,
-    /// A PEM file of the only roots to trust, instead of `SSL_CERT_FILE` or the platform's.
-    pub ca_file: Option<PathBuf>,
+    /// Whom to trust and who we are.
+    pub tls: TlsConfig,
+    /// Whether to go through a proxy.
+    pub proxy: ProxyChoice,
     /// Lets sensitive headers go unencrypted to another machine.
     pub allow_insecure_key: bool,
 }
 
-/// A request body. Cheap to clone, so that a request can be made again as it was.
+/// A request body. All but a streamed one can be sent again as they were.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum HttpBody {
     /// None.
@@ -51,6 +56,11 @@ pub enum HttpBody {
     Bytes(Bytes),
     /// `multipart/form-data`.
     Multipart(Vec<Part>),
+    /// What [`crate::HttpCall::try_send`] is given, until [`crate::HttpCall::end_body`].
+    Stream {
+        /// How many bytes will come; `None` sends them in chunks of unknown number.
+        length: Option<u64>,
+    },
 }
 
 /// One part of a multipart body.
@@ -63,7 +73,16 @@ pub struct Part {
     /// The media type, such as `audio/wav`.
     pub content_type: Option<String>,
     /// The content.
-    pub data: Bytes,
+    pub data: PartData,
+}
+
+/// The content of a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PartData {
+    /// These bytes.
+    Bytes(Bytes),
+    /// What is in this file, read while it is sent.
+    File(PathBuf),
 }
 
 impl HttpRequest {
@@ -80,7 +99,8 @@ impl HttpRequest {
             total_timeout: Some(Duration::from_secs(60)),
             inbox_bytes: 256 << 10,
             max_body_bytes: None,
-            ca_file: None,
+            tls: TlsConfig::default(),
+            proxy: ProxyChoice::default(),
             allow_insecure_key: false,
         }
     }
@@ -89,37 +109,34 @@ impl HttpRequest {
     pub(crate) fn check(&self) -> Result<Plan, NetError> {
         let target = Target::parse(&self.url, "http", "https")?;
         target.guard_secrets(&self.headers, self.allow_insecure_key)?;
+        self.tls.check()?;
+        let proxy = Proxy::choose(&self.proxy, &target)?;
+        if let Some(proxy) = &proxy {
+            proxy.guard_secrets(&target, &self.headers, self.allow_insecure_key)?;
+        }
         let method = Method::from_bytes(self.method.as_bytes())
             .map_err(|_| invalid(format!("{:?} is not an HTTP method", self.method)))?;
         if self.inbox_bytes == 0 {
             return Err(invalid("inbox_bytes is 0; wanted 1 or more".to_owned()));
         }
-        let headers = header::to_map(&self.headers)?;
-        // Made once here for its errors; a form cannot be cloned, so the task makes its own.
-        self.body.form()?;
-        Ok(Plan { target, method, headers, secrets: Secrets::of(&self.headers) })
+        let mut headers = header::to_map(&self.headers)?;
+        // Nothing here is worth the time a server takes to compress it: speech hardly shrinks, and
+        // an event in a compressor's buffer is late. One that compresses unasked is understood.
+        headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
+        self.body.check()?;
+        Ok(Plan { target, proxy, method, headers, secrets: Secrets::of(&self.headers) })
     }
 }
 
 impl HttpBody {
-    /// The form of a multipart body.
-    pub(crate) fn form(&self) -> Result<Option<Form>, NetError> {
-        let Self::Multipart(parts) = self else { return Ok(None) };
-        let mut form = Form::new();
-        for part in parts {
-            let length = part.data.len() as u64;
-            let mut body = reqwest::multipart::Part::stream_with_length(part.data.clone(), length);
-            if let Some(filename) = &part.filename {
-                body = body.file_name(filename.clone());
+    fn check(&self) -> Result<(), NetError> {
+        let Self::Multipart(parts) = self else { return Ok(()) };
+        for content_type in parts.iter().filter_map(|part| part.content_type.as_deref()) {
+            if reqwest::multipart::Part::text("").mime_str(content_type).is_err() {
+                return Err(invalid(format!("{content_type:?} is not a media type")));
             }
-            if let Some(content_type) = &part.content_type {
-                body = body
-                    .mime_str(content_type)
-                    .map_err(|_| invalid(format!("{content_type:?} is not a media type")))?;
-            }
-            form = form.part(part.name.clone(), body);
         }
-        Ok(Some(form))
+        Ok(())
     }
 }
 
@@ -137,6 +154,7 @@ impl fmt::Debug for HttpRequest {
 /// A checked request.
 pub(crate) struct Plan {
     pub(crate) target: Target,
+    pub(crate) proxy: Option<Proxy>,
     pub(crate) method: Method,
     pub(crate) headers: HeaderMap,
     pub(crate) secrets: Secrets,
@@ -164,7 +182,7 @@ mod tests {
             name: "file".into(),
             filename: Some("a.wav".into()),
             content_type: Some(content_type.into()),
-            data: Bytes::new(),
+            data: PartData::Bytes(Bytes::new()),
         };
         let error = refused(&|r| r.body = HttpBody::Multipart(vec![part("not a type")]));
         assert!(error.to_string().contains("not a type"), "{error}");

@@ -1,7 +1,6 @@
 //! What a WebSocket connection can be told, and the check of it.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use ::http::HeaderMap;
@@ -9,7 +8,9 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::error::NetError;
 use crate::header::{self, Header, Secrets};
+use crate::proxy::{Proxy, ProxyChoice};
 use crate::target::Target;
+use crate::tls::TlsConfig;
 
 /// Bytes read from the socket at once; small, as there may be many connections.
 const READ_BUFFER: usize = 16 * 1024;
@@ -41,8 +42,10 @@ pub struct WsConfig {
     pub inbox_bytes: usize,
     /// Bytes sent and not written before sending is refused: 4 MiB.
     pub outbox_bytes: usize,
-    /// A PEM file of the only roots to trust, instead of `SSL_CERT_FILE` or the platform's.
-    pub ca_file: Option<PathBuf>,
+    /// Whom to trust and who we are.
+    pub tls: TlsConfig,
+    /// Whether to go through a proxy.
+    pub proxy: ProxyChoice,
     /// Lets sensitive headers go unencrypted to another machine.
     pub allow_insecure_key: bool,
 }
@@ -61,7 +64,8 @@ impl WsConfig {
             max_message_bytes: 16 << 20,
             inbox_bytes: 8 << 20,
             outbox_bytes: 4 << 20,
-            ca_file: None,
+            tls: TlsConfig::default(),
+            proxy: ProxyChoice::default(),
             allow_insecure_key: false,
         }
     }
@@ -70,6 +74,11 @@ impl WsConfig {
     pub(crate) fn check(&self) -> Result<Plan, NetError> {
         let target = Target::parse(&self.url, "ws", "wss")?;
         target.guard_secrets(&self.headers, self.allow_insecure_key)?;
+        self.tls.check()?;
+        let proxy = Proxy::choose(&self.proxy, &target)?;
+        if let Some(proxy) = &proxy {
+            proxy.guard_secrets(&target, &self.headers, self.allow_insecure_key)?;
+        }
         let headers = header::to_map(&self.headers)?;
         for name in headers.keys().map(::http::HeaderName::as_str) {
             if RESERVED.contains(&name) || name == "upgrade" || name.starts_with("sec-websocket-") {
@@ -95,7 +104,7 @@ impl WsConfig {
                 "ping_interval is 0; wanted more, or none for no pings".to_owned(),
             ));
         }
-        Ok(Plan { target, headers, secrets: Secrets::of(&self.headers) })
+        Ok(Plan { target, proxy, headers, secrets: Secrets::of(&self.headers) })
     }
 
     /// The limits, as the protocol library wants them.
@@ -125,6 +134,7 @@ impl fmt::Debug for WsConfig {
 /// A checked configuration.
 pub(crate) struct Plan {
     pub(crate) target: Target,
+    pub(crate) proxy: Option<Proxy>,
     pub(crate) headers: HeaderMap,
     pub(crate) secrets: Secrets,
 }

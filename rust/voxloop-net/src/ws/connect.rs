@@ -3,19 +3,21 @@
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::config::{Plan, WsConfig};
-use super::dial::dial;
 use super::handshake::{self, Upgraded};
-use crate::error::{NetError, Phase};
+use super::tunnel::reach;
+use crate::error::{NetError, Phase, TlsKind};
 use crate::runtime::Host;
 use crate::socket::{Meter, Socket, Stream};
-use crate::target::Target;
-use crate::tls::{Roots, with_alpn};
+use crate::tls::{TlsConfig, Trust, with_alpn};
+use crate::tls_fault;
 
 pub(crate) type Ws = WebSocketStream<Socket>;
 
@@ -28,12 +30,13 @@ pub(crate) async fn connect(
 ) -> Result<(Ws, Upgraded), NetError> {
     let mut phase = Phase::Connect;
     let opening = async {
-        let tcp = dial(&plan.target.host, plan.target.port).await?;
-        let stream = if plan.target.secure {
+        let target = &plan.target;
+        let line = reach(host, &config.tls, target, plan.proxy.as_ref(), &mut phase).await?;
+        let stream = if target.secure {
             phase = Phase::Tls;
-            secure(host, config, &plan.target, tcp).await?
+            Stream::Tls(Box::new(secure(host, &config.tls, &target.host, line).await?))
         } else {
-            Stream::Plain(tcp)
+            Stream::Plain(line)
         };
         phase = Phase::Handshake;
         let mut socket = Socket::new(stream, Arc::clone(meter));
@@ -51,18 +54,27 @@ pub(crate) async fn connect(
     Ok((ws, upgraded))
 }
 
-async fn secure(
+/// TLS with `name` over `line`.
+pub(crate) async fn secure<S>(
     host: &'static Host,
-    config: &WsConfig,
-    target: &Target,
-    tcp: tokio::net::TcpStream,
-) -> Result<Stream, NetError> {
-    let ca_file = config.ca_file.clone();
-    let base = host.blocking(move || host.tls.config(&Roots::choose(ca_file.as_deref()))).await?;
-    let failed = |message: String| NetError::TlsFailed { host: target.host.clone(), message };
-    let name = ServerName::try_from(target.host.clone())
-        .map_err(|_| failed("the host name cannot be in a certificate".to_owned()))?;
+    tls: &TlsConfig,
+    name: &str,
+    line: S,
+) -> Result<TlsStream<S>, NetError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let tls = tls.clone();
+    let base = host.blocking(move || host.tls.config(&Trust::choose(&tls))).await?;
+    let server = ServerName::try_from(name.to_owned()).map_err(|_| NetError::TlsFailed {
+        host: name.to_owned(),
+        kind: TlsKind::WrongHost,
+        message: "the host name cannot be in a certificate".to_owned(),
+    })?;
     let connector = TlsConnector::from(Arc::new(with_alpn(&base, &["http/1.1"])));
-    let stream = connector.connect(name, tcp).await.map_err(|error| failed(error.to_string()))?;
-    Ok(Stream::Tls(Box::new(stream)))
+    connector.connect(server, line).await.map_err(|error| {
+        tls_fault::of_io(&error, name).unwrap_or_else(|| {
+            NetError::unclean(format!("during the TLS handshake with {name}: {error}"))
+        })
+    })
 }

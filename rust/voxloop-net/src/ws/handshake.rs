@@ -13,11 +13,11 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::config::{Plan, WsConfig};
+use super::head::{HeadFault, MAX_HEAD, read_head};
 use crate::error::NetError;
 use crate::header::{self, Header};
+use crate::target::Target;
 
-const MAX_HEAD: usize = 32 * 1024;
-const MAX_FIELDS: usize = 100;
 const MAX_BODY_HEAD: usize = 4096;
 /// For the body of a refusal, which is of use but not worth waiting for.
 const BODY_WAIT: Duration = Duration::from_secs(1);
@@ -42,10 +42,19 @@ where
 {
     let key = generate_key();
     let request = write_request(&key, config, plan);
-    stream.write_all(&request).await.map_err(|error| lost(&error))?;
-    stream.flush().await.map_err(|error| lost(&error))?;
+    let lost = |error: std::io::Error| lost(&error, &plan.target);
+    stream.write_all(&request).await.map_err(lost)?;
+    stream.flush().await.map_err(lost)?;
     let mut buffer = Vec::with_capacity(1024);
-    let head = read_head(stream, &mut buffer).await?;
+    let head = read_head(stream, &mut buffer).await.map_err(|fault| match fault {
+        HeadFault::Io(error) => lost(error),
+        HeadFault::Ended => NetError::unclean("the peer closed during the WebSocket handshake"),
+        HeadFault::TooLong => {
+            let what = "the head of the handshake response";
+            NetError::TooBig { what, limit: MAX_HEAD, size: None }
+        }
+        HeadFault::NotHttp(why) => broken(format!("the handshake response is not HTTP: {why}")),
+    })?;
     if head.status != 101 {
         let body = read_body_head(stream, buffer, &head.fields).await;
         return Err(NetError::HandshakeRejected {
@@ -81,52 +90,6 @@ fn write_request(key: &str, config: &WsConfig, plan: &Plan) -> Vec<u8> {
     }
     request.extend_from_slice(b"\r\n");
     request
-}
-
-struct Head {
-    status: u16,
-    fields: HeaderMap,
-}
-
-/// Reads up to the end of a final response head; what follows it stays in `buffer`.
-async fn read_head<S: AsyncRead + Unpin>(
-    stream: &mut S,
-    buffer: &mut Vec<u8>,
-) -> Result<Head, NetError> {
-    loop {
-        while let Some((head, length)) = parse_head(buffer)? {
-            buffer.drain(..length);
-            // Other 1xx responses announce the real one.
-            if !(100..200).contains(&head.status) || head.status == 101 {
-                return Ok(head);
-            }
-        }
-        if buffer.len() > MAX_HEAD {
-            let what = "the head of the handshake response";
-            return Err(NetError::TooBig { what, limit: MAX_HEAD, size: None });
-        }
-        if stream.read_buf(buffer).await.map_err(|error| lost(&error))? == 0 {
-            return Err(NetError::unclean("the peer closed during the WebSocket handshake"));
-        }
-    }
-}
-
-fn parse_head(buffer: &[u8]) -> Result<Option<(Head, usize)>, NetError> {
-    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    let mut response = httparse::Response::new(&mut fields);
-    let length = match response.parse(buffer) {
-        Ok(httparse::Status::Complete(length)) => length,
-        Ok(httparse::Status::Partial) => return Ok(None),
-        Err(error) => return Err(broken(format!("the handshake response is not HTTP: {error}"))),
-    };
-    let mut map = HeaderMap::new();
-    for field in response.headers {
-        let name = HeaderName::from_bytes(field.name.as_bytes());
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(field.value)) {
-            map.append(name, value);
-        }
-    }
-    Ok(Some((Head { status: response.code.unwrap_or_default(), fields: map }, length)))
 }
 
 /// The chosen subprotocol, if the server agreed to what was asked and to nothing else.
@@ -199,8 +162,10 @@ fn unchunk(mut rest: &[u8]) -> Vec<u8> {
     data
 }
 
-fn lost(error: &std::io::Error) -> NetError {
-    NetError::unclean(format!("during the WebSocket handshake: {error}"))
+/// With TLS 1.3 a server judges our certificate only now.
+fn lost(error: &std::io::Error, target: &Target) -> NetError {
+    crate::tls_fault::of_io(error, &target.host)
+        .unwrap_or_else(|| NetError::unclean(format!("during the WebSocket handshake: {error}")))
 }
 
 fn broken(message: String) -> NetError {
@@ -253,13 +218,5 @@ mod tests {
         assert_eq!(unchunk(b"3\r\nabc\r\nff\r\nde"), b"abcde");
         assert_eq!(unchunk(b"ffffffffffffffff\r\nde"), b"de");
         assert_eq!(unchunk(b"zz"), b"");
-    }
-
-    #[test]
-    fn a_head_is_whole_or_wanting_or_broken() {
-        assert!(parse_head(b"HTTP/1.1 200 OK\r\nA: b\r\n").unwrap().is_none());
-        let (head, length) = parse_head(b"HTTP/1.1 200 OK\r\nA: b\r\n\r\nrest").unwrap().unwrap();
-        assert_eq!((head.status, length), (200, 25));
-        assert!(parse_head(b"SSH-2.0-OpenSSH\r\n").is_err());
     }
 }

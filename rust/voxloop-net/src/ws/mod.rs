@@ -5,10 +5,12 @@ mod connect;
 mod dial;
 mod ends;
 mod handshake;
+mod head;
 mod keepalive;
 mod reader;
 mod session;
 mod stats;
+mod tunnel;
 mod writer;
 
 use std::os::fd::RawFd;
