@@ -64,7 +64,7 @@ class App:
 async def hypercorn(app: App, folder: Path, *protocols: str) -> AsyncIterator[tuple[str, str]]:
     ca = trustme.CA()
     ca.cert_pem.write_to_path(str(folder / "ca.pem"))
-    ca.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(
+    ca.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
         str(folder / "server.pem")
     )
     config = Config()
@@ -72,6 +72,7 @@ async def hypercorn(app: App, folder: Path, *protocols: str) -> AsyncIterator[tu
     config.certfile = config.keyfile = str(folder / "server.pem")
     config.alpn_protocols = list(protocols)
     config.graceful_timeout = 0.2
+    config.errorlog = None
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         start = partial(serve, app, config, shutdown_trigger=stop.wait, mode="asgi")  # type: ignore[arg-type]
