@@ -50,12 +50,12 @@ async def tcp_server(handler: Callable[[trio.SocketStream], Awaitable[None]]) ->
 
 
 async def read_request(stream: trio.SocketStream) -> bytes:
-    """The head of an HTTP request and its body by content-length."""
+    """The head of an HTTP request and its body by content-length; nothing if it is cut short."""
     data = b""
     while b"\r\n\r\n" not in data:
         piece = await stream.receive_some(65_536)
         if not piece:
-            return data
+            return b""
         data += piece
     head, _, body = data.partition(b"\r\n\r\n")
     length = 0
@@ -63,7 +63,10 @@ async def read_request(stream: trio.SocketStream) -> bytes:
         if line.startswith(b"content-length:"):
             length = int(line.split(b":")[1])
     while len(body) < length:
-        body += await stream.receive_some(65_536)
+        piece = await stream.receive_some(65_536)
+        if not piece:
+            return b""
+        body += piece
     return head + b"\r\n\r\n" + body
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import trio
 
@@ -15,6 +15,8 @@ from voxloop._errors import ConfigError, NetworkError, UseAfterClose
 from voxloop.net._auth import Secret
 from voxloop.net._frame import Frame
 from voxloop.net._options import ConnectOptions, check_seconds
+
+MAX_MESSAGE_BYTES: Final = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +31,8 @@ class WebSocketOptions(ConnectOptions):
         ping_interval: Seconds between pings; None sends none.
         ping_timeout: Seconds a pong may take before the connection counts as lost. With the
             defaults a dead peer is noticed within 25 s.
-        max_message_bytes: A larger message ends the connection with close code 1009.
+        max_message_bytes: A larger message ends the connection with close code 1009. At most
+            256 MiB.
         inbox_bytes: Received and not yet taken; beyond it the socket is not read on.
         outbox_bytes: Queued and not yet written; beyond it `send` waits.
     """
@@ -48,6 +51,11 @@ class WebSocketOptions(ConnectOptions):
         for name in ("max_message_bytes", "inbox_bytes", "outbox_bytes"):
             if getattr(self, name) < 1024:
                 raise ConfigError(f"{name} must be at least 1024, not {getattr(self, name)!r}")
+        if self.max_message_bytes > MAX_MESSAGE_BYTES:
+            raise ConfigError(
+                f"max_message_bytes must be at most {MAX_MESSAGE_BYTES}, "
+                f"not {self.max_message_bytes!r}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,8 @@ use crate::tls::TlsConfig;
 const READ_BUFFER: usize = 16 * 1024;
 /// Bytes written to the socket at once.
 const WRITE_BUFFER: usize = 16 * 1024;
+/// The protocol library sets this much address space aside for a frame that claims to be as large.
+const MAX_MESSAGE: usize = 256 << 20;
 /// Fields the handshake sets itself.
 const RESERVED: [&str; 4] = ["connection", "content-length", "host", "transfer-encoding"];
 
@@ -36,7 +38,7 @@ pub struct WsConfig {
     pub ping_interval: Option<Duration>,
     /// For a sign of life after a ping: 10 s. `None` does not judge.
     pub ping_timeout: Option<Duration>,
-    /// The largest message and frame, either way: 16 MiB.
+    /// The largest message and frame, either way: 16 MiB, and never above 256 MiB.
     pub max_message_bytes: usize,
     /// Bytes received and not taken before reading stops: 8 MiB.
     pub inbox_bytes: usize,
@@ -98,6 +100,12 @@ impl WsConfig {
             if bytes == 0 {
                 return Err(invalid(format!("{name} is 0; wanted 1 or more")));
             }
+        }
+        if self.max_message_bytes > MAX_MESSAGE {
+            let bytes = self.max_message_bytes;
+            return Err(invalid(format!(
+                "max_message_bytes is {bytes}; wanted {MAX_MESSAGE} or fewer"
+            )));
         }
         if self.ping_interval.is_some_and(|interval| interval.is_zero()) {
             return Err(invalid(
@@ -164,6 +172,7 @@ mod tests {
         assert!(refused(|c| c.inbox_bytes = 0).contains("inbox_bytes"));
         assert!(refused(|c| c.outbox_bytes = 0).contains("outbox_bytes"));
         assert!(refused(|c| c.max_message_bytes = 0).contains("max_message_bytes"));
+        assert!(refused(|c| c.max_message_bytes = usize::MAX).contains("or fewer"));
         assert!(refused(|c| c.ping_interval = Some(Duration::ZERO)).contains("ping_interval"));
         assert!(refused(|c| c.subprotocols = vec!["a b".into()]).contains("subprotocol"));
         for name in ["Host", "Upgrade", "Sec-WebSocket-Key", "Connection"] {
