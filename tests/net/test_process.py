@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import trio
@@ -15,9 +18,10 @@ from voxloop import net
 
 
 async def echo(peer: ServerConnection) -> None:
+    # Not a generator: one that is cancelled would complain of it.
     try:
-        async for message in peer:
-            await peer.send(message)
+        while True:
+            await peer.send(await peer.recv())
     except PeerClosed:
         pass
 
@@ -102,11 +106,163 @@ trio.run(main)
 async def test_an_exit_with_a_live_connection_is_clean_and_quick() -> None:
     async with websocket_server(echo) as url:
         for _ in range(5):
-            with trio.fail_after(10):
+            with trio.fail_after(30):
                 out, errors, code = await run_program(EXIT, url)
             assert code == 7
             assert "panic" not in errors
             assert out == ""
+
+
+BUSY = """
+import os, random, sys, threading, time, trio
+from voxloop import net
+
+url, way, delay = sys.argv[1], sys.argv[2], float(sys.argv[3])
+
+async def talk():
+    while True:
+        async with net.open_websocket(url) as socket:
+            for index in range(20):
+                await socket.send("x" * 2000)
+                await socket.receive()
+
+async def ask():
+    while True:
+        try:
+            async with net.request("GET", url.replace("ws", "http", 1)) as response:
+                await response.read()
+        except net.NetworkError:
+            pass
+
+async def leave():
+    await trio.sleep(delay)
+    if way == "exit":
+        sys.exit(7)
+    if way == "raise":
+        raise RuntimeError("on purpose")
+    if way == "thread":
+        threading.Thread(target=os._exit, args=(7,)).start()
+    await trio.sleep_forever()
+
+async def main():
+    async with trio.open_nursery() as nursery:
+        for work in (talk, talk, talk, ask, ask):
+            nursery.start_soon(work)
+        async with net.open_websocket(url) as socket:
+            await socket.send("here")
+            await socket.receive()
+        print(time.monotonic(), flush=True)
+        nursery.start_soon(leave)
+
+try:
+    trio.run(main)
+except* SystemExit:
+    sys.exit(7)
+"""
+
+
+async def leave_busily(
+    url: str, way: str, delay: float, *, interrupt: bool
+) -> tuple[float, str, int]:
+    """Seconds from the order to leave to the end, what was complained of, the exit status."""
+    command = [sys.executable, "-c", BUSY, url, way, str(0.0 if interrupt else delay)]
+    process = await trio.lowlevel.open_process(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        ready = await process.stdout.receive_some()
+        assert ready, await process.stderr.receive_some()
+        await trio.sleep(delay)
+        begun = time.monotonic()
+        if interrupt:
+            process.send_signal(signal.SIGINT)
+        errors = b""
+        while piece := await process.stderr.receive_some():
+            errors += piece
+        status = await process.wait()
+        return time.monotonic() - begun, errors.decode(), status
+    finally:
+        process.kill()
+
+
+def check_end(seconds: float, errors: str) -> None:
+    # 5 s are promised; starting up and down on a machine under load takes its share.
+    assert seconds < 10
+    assert "panicked" not in errors
+    assert "Fatal" not in errors
+
+
+@pytest.mark.parametrize("half", [0, 1])
+async def test_an_interrupt_at_any_moment_ends_the_program(half: int) -> None:
+    rng = random.Random(half)
+    async with websocket_server(echo) as url:
+        for _ in range(10):
+            with trio.fail_after(60):
+                seconds, errors, status = await leave_busily(
+                    url, "never", rng.uniform(0, 0.4), interrupt=True
+                )
+            check_end(seconds, errors)
+            assert "KeyboardInterrupt" in errors
+            assert status != 0
+
+
+@pytest.mark.parametrize("way", ["exit", "raise", "thread"])
+async def test_an_exit_in_the_middle_of_everything(way: str) -> None:
+    rng = random.Random(way)
+    async with websocket_server(echo) as url:
+        for _ in range(7):
+            with trio.fail_after(60):
+                seconds, errors, status = await leave_busily(
+                    url, way, rng.uniform(0, 0.3), interrupt=False
+                )
+            check_end(seconds, errors)
+            assert status == (1 if way == "raise" else 7)
+            assert ("on purpose" in errors) is (way == "raise")
+
+
+FORKS = """
+import os, sys, trio
+from voxloop import net
+
+url = sys.argv[1]
+
+async def talk(text):
+    async with net.open_websocket(url) as socket:
+        await socket.send(text)
+        return (await socket.receive()).data
+
+async def main():
+    async with net.open_websocket(url) as socket:
+        for turn in range(20):
+            await socket.send(f"before {turn}")
+            pid = os.fork()
+            if pid == 0:
+                os._exit(3)
+            _, status = os.waitpid(pid, 0)
+            assert os.waitstatus_to_exitcode(status) == 3
+            assert (await socket.receive()).data == f"before {turn}"
+
+trio.run(main)
+for turn in range(5):
+    pid = os.fork()
+    if pid == 0:
+        assert trio.run(talk, f"child {turn}") == f"child {turn}"
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    assert status == 0
+print("parent:", trio.run(talk, "alive"))
+"""
+
+
+async def test_twenty_forks_of_a_live_connection() -> None:
+    async with websocket_server(echo) as url:
+        with trio.fail_after(60):
+            out, errors, code = await run_program(FORKS, url)
+    assert code == 0, errors
+    assert "panicked" not in errors
+    assert out == "parent: alive\n"
 
 
 def test_runs_follow_each_other_in_one_process() -> None:
