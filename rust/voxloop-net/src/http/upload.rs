@@ -73,7 +73,7 @@ impl Upload {
         let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = given.bytes + data.len() as u64;
         if let Some(length) = self.length.filter(|length| bytes > *length) {
-            let fault = invalid(format!("more than the {length} bytes of the promised length"));
+            let fault = invalid(&format!("more than the {length} bytes of the promised length"));
             given.fault.get_or_insert(fault.clone());
             self.queue.finish(fault.clone());
             return Err(TrySend::Closed(fault));
@@ -94,7 +94,7 @@ impl Upload {
         }
         if let Some(length) = self.length.filter(|length| given.bytes < *length) {
             let bytes = given.bytes;
-            let fault = invalid(format!("{bytes} of {length} bytes; the rest is missing"));
+            let fault = invalid(&format!("{bytes} of {length} bytes; the rest is missing"));
             given.fault.get_or_insert(fault.clone());
             self.queue.finish(fault.clone());
             return Err(fault);
@@ -132,7 +132,7 @@ impl Upload {
     }
 }
 
-fn invalid(why: String) -> NetError {
+fn invalid(why: &str) -> NetError {
     NetError::InvalidConfig { message: format!("the streamed body has {why}") }
 }
 
