@@ -108,9 +108,17 @@ def strict_server(kind: str, context: ssl.SSLContext) -> Iterator[str]:
                 stream, _ = listener.accept()
             except OSError:
                 return
-            with stream, suppress(OSError), context.wrap_socket(stream, server_side=True) as tls:
-                tls.settimeout(5)
-                tls.recv(1000)
+            # A second hold on the socket: closing it with bytes unread would reset the line, and
+            # the alert on it might never be read.
+            with stream.dup() as rest:
+                rest.settimeout(5)
+                with suppress(OSError), context.wrap_socket(stream, server_side=True) as tls:
+                    tls.settimeout(5)
+                    tls.recv(1000)
+                with suppress(OSError):
+                    rest.shutdown(socket.SHUT_WR)
+                    while rest.recv(1000):
+                        pass
 
     thread = threading.Thread(target=serve)
     thread.start()
