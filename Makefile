@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name build.rs)
 SAY := @printf '\n== %s\n'
 
-.PHONY: help demo test test-rust test-python soak-reconnect soak-orders test-pythons test-peers lint format wheel bench-bridge bench-first-audio bench-audio soak-voice bench-splitter autobahn clean
+.PHONY: help demo test test-rust test-python soak-reconnect soak-orders test-pythons test-peers lint format wheel bench-bridge bench-first-audio bench-audio soak-voice bench-splitter autobahn bench-transport clean
 
 help: ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -124,6 +124,14 @@ bench-splitter: .venv-bench/.made ## Measure the sentence splitter against its p
 
 autobahn: $(VENV)/.test ## Judge the WebSocket client by the Autobahn suite; wants CPython 2.7 and a calm machine
 	@wstest=$$(scripts/autobahn-env.sh) && $(BIN)/python benches/autobahn.py --wstest "$$wstest" $(ARGS)
+
+# The load generator is a crate of its own: nothing else builds it.
+target/load/release/voxloop-load: $(shell find benches/load -name '*.rs' -o -name 'Cargo.*')
+	$(SAY) "Building the load generator"
+	@cargo build --quiet --release --manifest-path benches/load/Cargo.toml --target-dir target/load
+
+bench-transport: .venv-bench/.made $(VENV)/.test target/load/release/voxloop-load ## Measure realtime clients against one load generator
+	@.venv-bench/bin/python benches/transport.py $(ARGS)
 
 clean: ## Remove what was built
 	rm -rf $(VENV) .venv-* target dist voxloop-demo

@@ -8,7 +8,6 @@ from typing import Any
 import trio
 
 import voxloop
-from support.scripted_http import Answer, scripted
 from voxloop.agents import (
     Agent,
     AgentDone,
@@ -19,6 +18,8 @@ from voxloop.agents import (
     Prompt,
     run_turn,
 )
+from voxloop.testing import HttpServer
+from voxloop.testing.http_script import Answer
 from voxloop.tools import FileSearch, tool
 
 SSE = {"Content-Type": "text/event-stream"}
@@ -64,11 +65,11 @@ async def test_what_an_agent_asks_for_reaches_the_server() -> None:
         parallel_tool_calls=False,
     )
     script = (
-        Answer(200, sent(calls("look"), DONE), SSE),
-        Answer(200, sent(*says("I may not say.", "refusal"), DONE), SSE),
+        Answer(status=200, body=sent(calls("look"), DONE), headers=SSE),
+        Answer(status=200, body=sent(*says("I may not say.", "refusal"), DONE), headers=SSE),
     )
-    with scripted(*script) as server:
-        model = voxloop.OpenAI(api_key="sk-test", base_url=server.url).language_model()
+    with HttpServer(*script) as server:
+        model = voxloop.OpenAI(api_key="sk-test", base_url=server.base_url).language_model()
         async with run_turn(Conversation(agent), "x", model=model) as turn:
             events = [event async for event in turn]
     assert AgentText("I may not say.") in events  # a refusal is spoken
@@ -94,8 +95,8 @@ async def test_a_rejected_input_closes_the_socket_of_the_call() -> None:
 
     agent = Agent("A", input_guardrails=[InputGuardrail(function=late)])
     pieces = [sent(says("word ")[0])] * 400
-    with scripted(Answer(200, pieces, SSE, gap=0.05, chunked=True)) as server:
-        model = voxloop.OpenAI(api_key="sk-test", base_url=server.url).language_model()
+    with HttpServer(Answer(status=200, body=pieces, headers=SSE, gap=0.05, chunked=True)) as server:
+        model = voxloop.OpenAI(api_key="sk-test", base_url=server.base_url).language_model()
         with trio.fail_after(30):
             async with run_turn(Conversation(agent), "x", model=model) as turn:
                 while not server.requests:  # noqa: ASYNC110

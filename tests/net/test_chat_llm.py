@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import trio
 
-from support.scripted_http import Answer, answer_json, refusal, scripted
 from voxloop._errors import (
     ApiError,
     AuthenticationError,
@@ -31,6 +30,8 @@ from voxloop.providers import (
     ToolCall,
 )
 from voxloop.providers.chat_items import chat_messages
+from voxloop.testing import HttpServer
+from voxloop.testing.http_script import Answer, json_answer, refusal
 from voxloop.tools import tool
 
 SSE = {"Content-Type": "text/event-stream"}
@@ -53,7 +54,7 @@ def stream(*chunks: Any, done: bool = True) -> bytes:
 
 
 def answer(*chunks: Any, done: bool = True, **options: Any) -> Answer:
-    return Answer(200, stream(*chunks, done=done), SSE, **options)
+    return Answer(status=200, body=stream(*chunks, done=done), headers=SSE, **options)
 
 
 def model_at(url: str, **settings: Any) -> ChatCompletionsModel:
@@ -81,8 +82,8 @@ SAID = [
 
 
 async def test_text_and_what_is_sent() -> None:
-    with scripted(answer(*TALK)) as server:
-        model = model_at(server.url, api_key="sk-x", extra={"temperature": 0.2})
+    with HttpServer(answer(*TALK)) as server:
+        model = model_at(server.base_url, api_key="sk-x", extra={"temperature": 0.2})
         assert isinstance(model, LanguageModel)
         lookup = {"type": "function", "name": "f", "description": "d", "parameters": {}}
         request = ModelRequest(
@@ -117,8 +118,8 @@ async def test_no_key_of_the_environment_is_sent(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-another-account")
     monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
     monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-1")
-    with scripted(answer(*TALK)) as server:
-        assert await respond(server.url) == SAID
+    with HttpServer(answer(*TALK)) as server:
+        assert await respond(server.base_url) == SAID
     headers = server.requests[0].headers
     assert "authorization" not in headers
     assert not any("openai" in name for name in headers)
@@ -134,8 +135,8 @@ async def test_calls_are_put_together_by_index() -> None:
         piece(0, arguments="2}"),
         chunk("tool_calls"),
     ]
-    with scripted(answer(*pieces)) as server:
-        assert await respond(server.url) == [
+    with HttpServer(answer(*pieces)) as server:
+        assert await respond(server.base_url) == [
             TextDelta("One moment."),
             TextDone("One moment."),
             ToolCall(call_id="a", name="first", arguments='{"y":2}'),
@@ -152,8 +153,8 @@ async def test_servers_that_leave_out_index_or_id() -> None:
         piece(7, name="third"),
         chunk("tool_calls"),
     ]
-    with scripted(answer(*pieces, done=False)) as server:
-        *calls, done = await respond(server.url)
+    with HttpServer(answer(*pieces, done=False)) as server:
+        *calls, done = await respond(server.base_url)
     assert [(c.name, c.arguments) for c in calls] == [
         ("first", '{"y":2}'), ("second", "{}"), ("third", "{}"),
     ]  # fmt: skip
@@ -172,8 +173,8 @@ async def test_servers_that_leave_out_index_or_id() -> None:
     ],
 )
 async def test_why_it_ended(finish: str, expected: ModelDone) -> None:
-    with scripted(answer(chunk(refusal="No"), chunk(finish))) as server:
-        assert await respond(server.url) == [TextDelta("No"), TextDone("No"), expected]
+    with HttpServer(answer(chunk(refusal="No"), chunk(finish))) as server:
+        assert await respond(server.base_url) == [TextDelta("No"), TextDone("No"), expected]
 
 
 async def test_a_call_that_a_limit_cut_off_is_left_out() -> None:
@@ -182,8 +183,8 @@ async def test_a_call_that_a_limit_cut_off_is_left_out() -> None:
         piece(1, id="b", name="f", arguments='{"x'),
         chunk("length"),
     ]
-    with scripted(answer(*pieces)) as server:
-        events = await respond(server.url)
+    with HttpServer(answer(*pieces)) as server:
+        events = await respond(server.base_url)
     assert [type(e) for e in events] == [ToolCall, ModelDone]
 
 
@@ -193,15 +194,15 @@ async def test_any_cut_of_the_bytes_gives_the_same_events() -> None:
     for _ in range(5):
         marks = sorted(rng.sample(range(1, len(data)), 20))
         pieces = [data[a:b] for a, b in zip([0, *marks], [*marks, len(data)], strict=True)]
-        with scripted(Answer(200, pieces, SSE, chunked=True)) as server:
-            assert await respond(server.url) == SAID
+        with HttpServer(Answer(status=200, body=pieces, headers=SSE, chunked=True)) as server:
+            assert await respond(server.base_url) == SAID
 
 
 async def test_a_stream_that_is_cut_short_is_an_error() -> None:
     for options in ({"done": False}, {"done": True}):
-        with scripted(answer(chunk(content="Hal"), **options)) as server:  # type: ignore[arg-type]
+        with HttpServer(answer(chunk(content="Hal"), **options)) as server:  # type: ignore[arg-type]
             with pytest.raises(ConnectionClosed, match="before the answer did"):
-                await respond(server.url)
+                await respond(server.base_url)
 
 
 @pytest.mark.parametrize(
@@ -214,42 +215,48 @@ async def test_a_stream_that_is_cut_short_is_an_error() -> None:
     ],
 )
 async def test_errors_inside_the_stream(failure: Any, kind: type[Exception]) -> None:
-    with scripted(answer(chunk(content="Hal"), {"error": failure})) as server:
+    with HttpServer(answer(chunk(content="Hal"), {"error": failure})) as server:
         with pytest.raises(kind):
-            await respond(server.url)
+            await respond(server.base_url)
     assert len(server.requests) == 1
 
 
 async def test_refusals_are_typed_and_passing_ones_tried_again() -> None:
-    with scripted(refusal(401, "invalid_api_key")) as server:
+    with HttpServer(refusal(401, "invalid_api_key")) as server:
         with pytest.raises(AuthenticationError):
-            await respond(server.url)
-    with scripted(refusal(400, "bad")) as server:
+            await respond(server.base_url)
+    with HttpServer(refusal(400, "bad")) as server:
         with pytest.raises(ApiError) as caught:
-            await respond(server.url)
+            await respond(server.base_url)
         assert caught.value.status == 400
-    with scripted(refusal(503, "busy", retry_after_ms="1"), answer(*TALK)) as server:
-        assert await respond(server.url) == SAID
+    with HttpServer(refusal(503, "busy", retry_after_ms="1"), answer(*TALK)) as server:
+        assert await respond(server.base_url) == SAID
         assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("data", ["nonsense", "[1]", '{"choices": 3}', '{"choices":[{"delta":5}]}'])
 async def test_events_that_cannot_be_used(data: str) -> None:
-    with scripted(answer(data)) as server:
+    with HttpServer(answer(data)) as server:
         with pytest.raises(ProtocolError, match="unusable event"):
-            await respond(server.url)
-    with scripted(answer_json({"choices": []})) as server:
+            await respond(server.base_url)
+    with HttpServer(json_answer({"choices": []})) as server:
         with pytest.raises(ProtocolError, match="event stream was expected"):
-            await respond(server.url)
+            await respond(server.base_url)
 
 
 async def test_leaving_the_block_ends_the_request() -> None:
     many = [chunk(content="word ")] * 200
-    with scripted(
-        Answer(200, [stream(c, done=False) for c in many], SSE, gap=0.05, chunked=True)
+    with HttpServer(
+        Answer(
+            status=200,
+            body=[stream(c, done=False) for c in many],
+            headers=SSE,
+            gap=0.05,
+            chunked=True,
+        )
     ) as server:
         with trio.fail_after(30):
-            async with model_at(server.url).respond(ModelRequest()) as events:
+            async with model_at(server.base_url).respond(ModelRequest()) as events:
                 assert await anext(events) == TextDelta("word ")
             while not server.broken:  # noqa: ASYNC110
                 await trio.sleep(0.01)
@@ -319,9 +326,9 @@ async def test_an_agent_calls_a_tool_over_a_chat_endpoint() -> None:
         return f"Sunny in {location}."
 
     first = [piece(0, id="c1", name="get_weather", arguments='{"location": "Oslo"}')]
-    with scripted(answer(*first, chunk("tool_calls")), answer(*TALK)) as server:
+    with HttpServer(answer(*first, chunk("tool_calls")), answer(*TALK)) as server:
         conversation = Conversation(Agent("A", "Help.", tools=[get_weather]))
-        async with run_turn(conversation, "Weather?", model=model_at(server.url)) as turn:
+        async with run_turn(conversation, "Weather?", model=model_at(server.base_url)) as turn:
             events = [event async for event in turn]
     assert "".join(e.delta for e in events if isinstance(e, AgentText)) == "Hello."
     assert isinstance(events[-1], AgentDone)

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import trio
 
-from support.scripted_http import Answer, scripted
 from support.voice_runs import events_of, pipeline
 from voxloop import voice
 from voxloop._errors import (
@@ -34,6 +33,8 @@ from voxloop.agents import (
     AgentToolResult,
     OpenAIAgentsWorkflow,
 )
+from voxloop.testing import HttpServer
+from voxloop.testing.http_script import Answer
 
 SSE = {"Content-Type": "text/event-stream"}
 
@@ -73,7 +74,7 @@ def says(*deltas: str, **options: Any) -> Answer:
         event(4, "response.output_item.done", output_index=0, item=item),
         event(5, "response.completed", response=response(item)),
     ]
-    return Answer(200, pieces, SSE, chunked=True, **options)
+    return Answer(status=200, body=pieces, headers=SSE, chunked=True, **options)
 
 
 def calls(name: str, arguments: str = "{}") -> Answer:
@@ -87,7 +88,7 @@ def calls(name: str, arguments: str = "{}") -> Answer:
         event(2, "response.output_item.done", output_index=0, item=item),
         event(3, "response.completed", response=response(item)),
     ]
-    return Answer(200, pieces, SSE, chunked=True)
+    return Answer(status=200, body=pieces, headers=SSE, chunked=True)
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +125,8 @@ async def collect(workflow: OpenAIAgentsWorkflow, text: str) -> list[AgentEvent]
 
 
 async def test_an_answer_and_the_memory_of_it(agents: Any) -> None:
-    with scripted(says("Hel", "lo."), says("Again.")) as server:
-        async with Bench(agents, server.url).workflow() as workflow:
+    with HttpServer(says("Hel", "lo."), says("Again.")) as server:
+        async with Bench(agents, server.base_url).workflow() as workflow:
             assert await collect(workflow, "Hi") == [
                 AgentText("Hel"),
                 AgentText("lo."),
@@ -151,8 +152,8 @@ async def test_tools_run_and_handoffs_stay(agents: Any) -> None:
     script = (
         calls("look", '{"place": "Oslo"}'), calls("transfer_to_sales"), says("Yes?"), says("Ten."),
     )  # fmt: skip
-    with scripted(*script) as server:
-        bench = Bench(agents, server.url)
+    with HttpServer(*script) as server:
+        bench = Bench(agents, server.base_url)
         sales = bench.agent(name="Sales", instructions="Sell.")
         first = bench.agent(tools=[look], handoffs=[sales])
         async with bench.workflow(first) as workflow:
@@ -172,8 +173,8 @@ async def test_tools_run_and_handoffs_stay(agents: Any) -> None:
 
 
 async def test_leaving_early_keeps_what_was_read(agents: Any) -> None:
-    with scripted(says(*["word "] * 200, gap=0.05), says("ok")) as server:
-        async with Bench(agents, server.url).workflow() as workflow:
+    with HttpServer(says(*["word "] * 200, gap=0.05), says("ok")) as server:
+        async with Bench(agents, server.base_url).workflow() as workflow:
             with trio.fail_after(60):
                 async with workflow.run("x") as turn:
                     assert await anext(turn) == AgentText("word ")
@@ -189,8 +190,8 @@ async def test_leaving_early_keeps_what_was_read(agents: Any) -> None:
 
 
 async def test_a_cancelled_turn_leaves_no_trace(agents: Any) -> None:
-    with scripted(says(*["word "] * 200, gap=0.05), says("ok")) as server:
-        async with Bench(agents, server.url).workflow() as workflow:
+    with HttpServer(says(*["word "] * 200, gap=0.05), says("ok")) as server:
+        async with Bench(agents, server.base_url).workflow() as workflow:
             with trio.move_on_after(0.5) as scope:
                 await collect(workflow, "x")
             assert scope.cancelled_caught
@@ -208,26 +209,26 @@ async def test_failures_are_typed(agents: Any) -> None:
         """Look."""
         return "x"
 
-    with scripted(says("Hello."), Answer(500, b"no")) as server:
-        bench = Bench(agents, server.url)
+    with HttpServer(says("Hello."), Answer(status=500, body=b"no")) as server:
+        bench = Bench(agents, server.base_url)
         async with bench.workflow(bench.agent(input_guardrails=[no_bombs])) as workflow:
             with pytest.raises(GuardrailTripped, match="no_bombs"):
                 await collect(workflow, "a bomb")
             assert workflow.history == ()
-    with scripted(calls("look"), Answer(500, b"no")) as server:
-        bench = Bench(agents, server.url)
+    with HttpServer(calls("look"), Answer(status=500, body=b"no")) as server:
+        bench = Bench(agents, server.base_url)
         async with bench.workflow(bench.agent(tools=[look]), max_turns=1) as workflow:
             with pytest.raises(MaxTurnsExceeded):
                 await collect(workflow, "x")
-    with scripted(Answer(500, b"no")) as server:
-        async with Bench(agents, server.url).workflow() as workflow:
+    with HttpServer(Answer(status=500, body=b"no")) as server:
+        async with Bench(agents, server.base_url).workflow() as workflow:
             with pytest.raises(AgentError, match="InternalServerError"):
                 await collect(workflow, "x")
 
 
 async def test_behind_a_pipeline(agents: Any) -> None:
-    with scripted(says("Hello there.")) as server:
-        async with Bench(agents, server.url).workflow() as workflow:
+    with HttpServer(says("Hello there.")) as server:
+        async with Bench(agents, server.base_url).workflow() as workflow:
             events, error = await events_of(pipeline(workflow))
     assert error is None
     assert any(isinstance(e, voice.AudioEvent) for e in events)

@@ -1,0 +1,64 @@
+"""One module per client; each opens a session and hands what comes to a `Sink`.
+
+A module has ``LOOP`` (``"trio"``, ``"asyncio"`` or ``"uvloop"``), ``NEEDS`` (the distributions it
+imports) and ``open_link(url, sink)``, an asynchronous context manager that gives a `Link`.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from typing import Protocol
+
+NAMES = {
+    "voxloop": "voxloop_session",
+    "voxloop attached": "voxloop_attached",
+    "voxloop net": "voxloop_net",
+    "picows by hand": "picows_hand",
+    "websockets by hand": "websockets_hand",
+    "websockets.trio by hand": "websockets_trio_hand",
+    "trio-websocket by hand": "trio_websocket_hand",
+    "openai-agents": "openai_agents",
+    "openai": "openai_client",
+}
+"""What a table calls a client, and its module."""
+
+ATTACHED = "voxloop attached"
+MARK = 0x4C584C56
+_STAMP = struct.Struct("<IIIIQ")
+
+
+class Link(Protocol):
+    """A session as the benches use it."""
+
+    async def append(self, pcm: bytes) -> None:
+        """Send 20 ms of the user's sound."""
+
+    async def listen(self) -> None:
+        """Receive until cancelled; everything goes to the sink."""
+
+
+class Sink:
+    """Where a session's sound ends: counted and, when asked, timed against its stamp."""
+
+    def __init__(self, *, timed: bool = False) -> None:
+        self.timed = timed
+        self.deltas = 0
+        self.next_number: int | None = None
+        self.lost = 0
+        self.late: list[int] = []
+        self.barges = 0
+        self.tools = 0
+
+    def audio(self, data: bytes | memoryview) -> None:
+        """Take 20 ms."""
+        self.deltas += 1
+        if self.timed:
+            now = time.monotonic_ns()
+            mark, _, number, _, sent = _STAMP.unpack_from(data)
+            if mark != MARK:
+                raise ValueError("this is not a delta of the generator")
+            if self.next_number is not None and number:
+                self.lost += number != self.next_number
+            self.next_number = number + 1
+            self.late.append(now - sent)
