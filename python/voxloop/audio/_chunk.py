@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from voxloop import _native
 from voxloop._errors import AudioFormatError
 from voxloop._native import AudioChunk, Format
+from voxloop.audio._checks import checked_format, real, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,10 +52,15 @@ def concat(chunks: Iterable[AudioChunk], *, format: Format | None = None) -> Aud
         format: The format of the result when there are no chunks; `PCM24K` if absent.
 
     Raises:
-        AudioFormatError: The chunks differ in format.
+        AudioFormatError: The chunks differ in format, or are none.
     """
+    if not isinstance(chunks, Iterable):
+        raise AudioFormatError(f"chunks: got {shown(chunks)}, wanted AudioChunks to join")
     parts = list(chunks)
-    layout = parts[0].format if parts else format or PCM24K
+    for part in parts:
+        if not isinstance(part, AudioChunk):
+            raise AudioFormatError(f"chunks: got {shown(part)} among them, wanted AudioChunks")
+    layout = parts[0].format if parts else checked_format(format or PCM24K)
     for part in parts:
         if part.format != layout:
             raise AudioFormatError(f"cannot join {part.format} to {layout}; resample it first")
@@ -62,6 +68,11 @@ def concat(chunks: Iterable[AudioChunk], *, format: Format | None = None) -> Aud
 
 
 def silence(format: Format, seconds: float) -> AudioChunk:
-    """Zeros for `seconds`, rounded to whole frames."""
-    frames = round(seconds * format.sample_rate)
-    return AudioChunk(bytes(frames * format.bytes_per_frame), format)
+    """Zeros for `seconds`, 0 to 86,400, rounded to whole frames.
+
+    Raises:
+        AudioFormatError: Another time.
+    """
+    layout = checked_format(format)
+    frames = round(real(seconds, "seconds", 0, 86_400) * layout.sample_rate)
+    return AudioChunk(bytes(frames * layout.bytes_per_frame), layout)

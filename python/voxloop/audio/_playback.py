@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 from voxloop import _native
 from voxloop._errors import AudioFormatError
 from voxloop._native import AudioChunk, Format, JitterStats, Pace
+from voxloop.audio._checks import checked_format, ms_to_frames, shown, whole, whole_frames
 from voxloop.audio._chunk import AudioLike
 
 Overrun: TypeAlias = Literal["drop_oldest", "drop_newest"]
@@ -46,11 +47,12 @@ class JitterBuffer:
         capacity_ms: float = 1_000.0,
         overrun: Overrun = "drop_oldest",
     ) -> None:
-        if overrun not in ("drop_oldest", "drop_newest"):
+        if overrun != "drop_oldest" and overrun != "drop_newest":
             raise AudioFormatError(
-                f"overrun: got {overrun!r}, wanted 'drop_oldest' or 'drop_newest'"
+                f"overrun: got {shown(overrun)}, wanted 'drop_oldest' or 'drop_newest'"
             )
-        target, capacity = (_frames(format, ms) for ms in (target_ms, capacity_ms))
+        rate = checked_format(format).sample_rate
+        target, capacity = (ms_to_frames(rate, ms) for ms in (target_ms, capacity_ms))
         self._native = _native.JitterBuffer(format, target, capacity, overrun == "drop_newest")
         self._format = format
 
@@ -66,6 +68,9 @@ class JitterBuffer:
         """Give exactly `frames` frames, and how many of them are sound.
 
         The sound comes first; silence fills the rest.
+
+        Raises:
+            AudioFormatError: `frames` is negative, or more than a minute at 768,000 Hz.
         """
         return self._native.pull(frames)
 
@@ -79,7 +84,7 @@ class JitterBuffer:
 
     def set_target(self, target_ms: float) -> None:
         """Change the depth from which it plays, at most the capacity."""
-        self._native.set_target(_frames(self._format, target_ms))
+        self._native.set_target(ms_to_frames(self._format.sample_rate, target_ms))
 
     @property
     def depth(self) -> int:
@@ -135,12 +140,9 @@ class Pacer:
     def __init__(
         self, sample_rate: int, *, frame_ms: float = 20.0, catch_up: int = 5, lead: int = 0
     ) -> None:
-        frames = sample_rate * frame_ms / 1000
-        if frames < 1 or frames != int(frames):
-            raise AudioFormatError(
-                f"{frame_ms} ms at {sample_rate} Hz is not a whole number of samples"
-            )
-        self._native = _native.Pacer(sample_rate, int(frames), catch_up, lead)
+        rate = whole(sample_rate, "sample rate", 1_000, 768_000)
+        frames = whole_frames(rate, frame_ms)
+        self._native = _native.Pacer(rate, frames, catch_up, lead)
 
     def poll(self, now: float) -> Pace:
         """What is due at this reading of the clock; the first one starts the schedule.
@@ -164,9 +166,3 @@ class Pacer:
     def skipped(self) -> int:
         """Blocks given up in all."""
         return self._native.skipped
-
-
-def _frames(format: Format, ms: float) -> int:
-    if not 0 <= ms <= 3_600_000:
-        raise AudioFormatError(f"milliseconds: got {ms}, wanted 0 to 3600000")
-    return round(format.sample_rate * ms / 1000)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, overload
 
 from voxloop import _native
-from voxloop._errors import AudioFormatError
 from voxloop._native import AudioChunk, Format
+from voxloop.audio._checks import checked_format, whole_frames
 from voxloop.audio._chunk import AudioLike
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def resample(chunk: AudioLike, sample_rate: int, *, quality: Quality = "high") -
         Exactly ``round(frames * sample_rate / chunk.sample_rate)`` frames.
 
     Raises:
-        AudioFormatError: A rate outside 8,000 to 192,000 Hz.
+        AudioFormatError: A rate outside 1,000 to 768,000 Hz, or one more than 256 times the other.
     """
     return _native.resample(chunk, sample_rate, quality)
 
@@ -48,6 +48,10 @@ class Resampler:
         rate_out: Hertz of the output.
         channels: Interleaved channels.
         quality: ``"high"`` or ``"low_latency"``, which hears up to 2 ms into the future.
+
+    Raises:
+        AudioFormatError: A rate outside 1,000 to 768,000 Hz, rates more than a factor of 256
+            apart, or a channel count outside 1 to 32.
 
     Example:
         >>> from voxloop import audio
@@ -105,15 +109,14 @@ class Framer:
     Args:
         format: Layout of the audio.
         frame_ms: Milliseconds of one frame; it must be a whole number of samples.
+
+    Raises:
+        AudioFormatError: It is not, or is beyond an hour.
     """
 
     def __init__(self, format: Format, *, frame_ms: float = 20.0) -> None:
-        frames = format.sample_rate * frame_ms / 1000
-        if frames < 1 or frames != int(frames):
-            raise AudioFormatError(
-                f"{frame_ms} ms at {format.sample_rate} Hz is not a whole number of samples"
-            )
-        self._native = _native.Framer(format, int(frames))
+        frames = whole_frames(checked_format(format).sample_rate, frame_ms)
+        self._native = _native.Framer(format, frames)
 
     def process(self, data: AudioLike) -> list[AudioChunk]:
         """Take the next chunk, give the frames it completes.

@@ -4,10 +4,57 @@ from __future__ import annotations
 
 from voxloop import _native
 from voxloop._native import VadEvent, VadFrame
+from voxloop.audio._checks import real, whole
 from voxloop.audio._chunk import AudioLike
 
 
-class Vad:
+class _Detector:
+    """What the network and the gate have in common: sound in, edges out."""
+
+    _detector: _native.Vad | _native.EnergyGate
+
+    prefix_frames: int
+    """Frames before a speech start that belong to its segment."""
+
+    def process(self, data: AudioLike) -> list[VadEvent]:
+        """Take the next chunk; give the edges that are certain by now.
+
+        Args:
+            data: Audio at this detector's rate; several channels are mixed to one.
+
+        Raises:
+            AudioFormatError: Another rate.
+        """
+        return self._detector.process(data)[0]
+
+    def process_frames(self, data: AudioLike) -> tuple[list[VadEvent], list[VadFrame]]:
+        """As `process`, and the probability of each frame that was judged."""
+        return self._detector.process(data)
+
+    def flush(self) -> list[VadEvent]:
+        """End the stream: speech that still goes on ends here."""
+        return self._detector.flush()[0]
+
+    def flush_frames(self) -> tuple[list[VadEvent], list[VadFrame]]:
+        """As `flush`, and the last, partial frame."""
+        return self._detector.flush()
+
+    def reset(self) -> None:
+        """Forget the stream so far, and all that was learned from it."""
+        self._detector.reset()
+
+    @property
+    def is_speech(self) -> bool:
+        """Whether speech goes on at the current position."""
+        return self._detector.is_speech
+
+    @property
+    def position(self) -> int:
+        """Input frames taken so far."""
+        return self._detector.position
+
+
+class Vad(_Detector):
     """Voice activity detection: a small network (earshot) judges 16 ms frames, rules make edges.
 
     Args:
@@ -33,55 +80,20 @@ class Vad:
         min_speech_ms: int = 96,
         prefix_ms: int = 300,
     ) -> None:
-        low = min(0.35, threshold) if release is None else release
-        self._native = _native.Vad(sample_rate, threshold, low, silence_ms, min_speech_ms)
-        self.prefix_frames = sample_rate * prefix_ms // 1000
-        """Frames before a speech start that belong to its segment."""
-
-    def process(self, data: AudioLike) -> list[VadEvent]:
-        """Take the next chunk; give the edges that are certain by now.
-
-        Args:
-            data: Audio at this detector's rate; several channels are mixed to one.
-
-        Raises:
-            AudioFormatError: Another rate.
-        """
-        return self._native.process(data)[0]
-
-    def process_frames(self, data: AudioLike) -> tuple[list[VadEvent], list[VadFrame]]:
-        """As `process`, and the probability of each 16 ms frame that was judged."""
-        return self._native.process(data)
-
-    def flush(self) -> list[VadEvent]:
-        """End the stream: speech that still goes on ends here."""
-        return self._native.flush()[0]
-
-    def flush_frames(self) -> tuple[list[VadEvent], list[VadFrame]]:
-        """As `flush`, and the last, partial frame."""
-        return self._native.flush()
-
-    def reset(self) -> None:
-        """Forget the stream so far."""
-        self._native.reset()
-
-    @property
-    def is_speech(self) -> bool:
-        """Whether speech goes on at the current position."""
-        return self._native.is_speech
+        top = real(threshold, "threshold", 0, 1)
+        low = min(0.35, top) if release is None else release
+        self._detector = self._network = _native.Vad(
+            sample_rate, top, low, silence_ms, min_speech_ms
+        )
+        self.prefix_frames = _prefix(sample_rate, prefix_ms)
 
     @property
     def probability(self) -> float:
         """Speech probability of the last 16 ms frame."""
-        return self._native.probability
-
-    @property
-    def position(self) -> int:
-        """Input frames taken so far."""
-        return self._native.position
+        return self._network.probability
 
 
-class EnergyGate:
+class EnergyGate(_Detector):
     """Voice activity detection by level alone, in frames of 10 ms: cheap, and fooled by any noise.
 
     A frame is speech if it is above `threshold_dbfs` and `margin_db` above the noise floor, which
@@ -109,47 +121,16 @@ class EnergyGate:
         min_speech_ms: int = 96,
         prefix_ms: int = 300,
     ) -> None:
-        self._native = _native.EnergyGate(
+        self._detector = self._gate = _native.EnergyGate(
             sample_rate, threshold_dbfs, margin_db, silence_ms, min_speech_ms
         )
-        self.prefix_frames = sample_rate * prefix_ms // 1000
-        """Frames before a speech start that belong to its segment."""
-
-    def process(self, data: AudioLike) -> list[VadEvent]:
-        """Take the next chunk; give the edges that are certain by now.
-
-        Raises:
-            AudioFormatError: Another rate.
-        """
-        return self._native.process(data)[0]
-
-    def process_frames(self, data: AudioLike) -> tuple[list[VadEvent], list[VadFrame]]:
-        """As `process`, and the probability of each 10 ms frame that was judged."""
-        return self._native.process(data)
-
-    def flush(self) -> list[VadEvent]:
-        """End the stream: speech that still goes on ends here."""
-        return self._native.flush()[0]
-
-    def flush_frames(self) -> tuple[list[VadEvent], list[VadFrame]]:
-        """As `flush`, and the last, partial frame."""
-        return self._native.flush()
-
-    def reset(self) -> None:
-        """Forget the stream so far, the noise floor too."""
-        self._native.reset()
-
-    @property
-    def is_speech(self) -> bool:
-        """Whether speech goes on at the current position."""
-        return self._native.is_speech
+        self.prefix_frames = _prefix(sample_rate, prefix_ms)
 
     @property
     def floor_dbfs(self) -> float | None:
         """The learned noise floor in dBFS; None before the first frame with sound."""
-        return self._native.floor_dbfs
+        return self._gate.floor_dbfs
 
-    @property
-    def position(self) -> int:
-        """Input frames taken so far."""
-        return self._native.position
+
+def _prefix(sample_rate: int, ms: int) -> int:
+    return sample_rate * whole(ms, "prefix_ms", 0, 600_000) // 1_000

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, TypeAlias, cast
 from voxloop import _native
 from voxloop._errors import AudioFormatError
 from voxloop._native import AudioChunk, WavInfo
+from voxloop.audio._checks import checked_file
 from voxloop.audio._chunk import AudioLike
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def write_wav(target: str | os.PathLike[str] | BinaryIO, chunk: AudioLike) -> No
     """
     data = encode_wav(chunk)
     if not isinstance(target, str | os.PathLike):
-        target.write(data)
+        checked_file(target, "write").write(data)
         return
     path = Path(target)
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, Self
 from voxloop import _native
 from voxloop._errors import AudioFormatError
 from voxloop._native import AudioChunk, Format, WavInfo
+from voxloop.audio._checks import checked_file, checked_format, whole
 from voxloop.audio._chunk import AudioLike, as_chunk, concat
 from voxloop.audio._pcm import to_float32, to_pcm16
 from voxloop.audio._wav import Encoding
@@ -116,16 +117,16 @@ class WavReader:
             OSError: Of the file.
             AudioFormatError: `frames` is negative.
         """
-        if frames is not None and frames < 0:
-            raise AudioFormatError(f"frames: got {frames}, wanted 0 or more")
+        if frames is not None:
+            frames = whole(frames, "frames", 0)
         parts, count = [self._held], self._held.frames
         while not self._ended and (frames is None or count < frames):
             parts.append(self._next())
             count += parts[-1].frames
-        whole = parts[0] if len(parts) == 1 else concat(parts)
-        end = whole.frames if frames is None else frames
-        self._held = whole[end:]
-        return whole[:end]
+        joined = parts[0] if len(parts) == 1 else concat(parts)
+        end = joined.frames if frames is None else frames
+        self._held = joined[end:]
+        return joined[:end]
 
     def __iter__(self) -> Iterator[AudioChunk]:
         """Chunks as they come, none of them empty."""
@@ -205,6 +206,7 @@ class WavWriter:
     """
 
     def __init__(self, target: str | os.PathLike[str] | BinaryIO, format: Format) -> None:
+        checked_format(format)
         self._close = isinstance(target, str | os.PathLike)
         self._file = _opened(target, "wb")
         self._format = format
@@ -284,4 +286,4 @@ class WavWriter:
 def _opened(file: str | os.PathLike[str] | BinaryIO, mode: Literal["rb", "wb"]) -> BinaryIO:
     if isinstance(file, str | os.PathLike):
         return open(file, mode)  # closed by who asked
-    return file
+    return checked_file(file, "read" if mode == "rb" else "write")

@@ -69,7 +69,12 @@ pub fn ulaw_encode_slice(samples: &[i16]) -> Vec<u8> {
 
 /// u-law codes as samples.
 pub fn ulaw_decode_slice(codes: &[u8]) -> Vec<i16> {
-    codes.iter().map(|&c| ULAW_TO_PCM[usize::from(c)]).collect()
+    let sample = |code: u8| {
+        let plain = i16::from(!code);
+        let step = ((plain & 0x0F) << 3) + 0x84;
+        signed(doubled(step, plain & 0x70) - 0x84, code)
+    };
+    widest(|| codes.iter().map(|&c| sample(c)).collect())
 }
 
 /// Samples as A-law codes.
@@ -86,7 +91,14 @@ pub fn alaw_encode_slice(samples: &[i16]) -> Vec<u8> {
 
 /// A-law codes as samples.
 pub fn alaw_decode_slice(codes: &[u8]) -> Vec<i16> {
-    codes.iter().map(|&c| ALAW_TO_PCM[usize::from(c)]).collect()
+    let sample = |code: u8| {
+        let plain = i16::from(code ^ 0x55);
+        let (segment, step) = (plain & 0x70, ((plain & 0x0F) << 4) + 8);
+        // The two lowest segments have steps of one size.
+        let magnitude = if segment == 0 { step } else { doubled(step + 0x100, segment - 0x10) };
+        signed(magnitude, code ^ 0x55)
+    };
+    widest(|| codes.iter().map(|&c| sample(c)).collect())
 }
 
 /// Non-negative part by one's complement, and the sign bit as both laws send it (set for positive).
@@ -98,6 +110,20 @@ const fn fold(sample: i16) -> (u16, u8) {
 /// step side by side.
 fn folded(sample: i16) -> i32 {
     i32::from(sample ^ (sample >> 15))
+}
+
+/// `step` shifted left by the segment in bits 4 to 6: a shift by a count of each lane's own is what
+/// vectors of 16 bits lack, three fixed ones under a mask are not.
+fn doubled(step: i16, segment: i16) -> i16 {
+    let once = if segment & 0x10 == 0 { step } else { step << 1 };
+    let twice = if segment & 0x20 == 0 { once } else { once << 2 };
+    if segment & 0x40 == 0 { twice } else { twice << 4 }
+}
+
+/// A magnitude with the sign that both laws send: negative where the high bit is clear.
+fn signed(magnitude: i16, code: u8) -> i16 {
+    let mask = (i16::from(code) >> 7) - 1;
+    (magnitude ^ mask) - mask
 }
 
 /// The sign bit of a negative sample.
@@ -126,6 +152,11 @@ mod tests {
         assert_eq!(ulaw_encode_slice(&all), single);
         let single: Vec<u8> = all.iter().map(|&s| alaw_encode(s)).collect();
         assert_eq!(alaw_encode_slice(&all), single);
+        let codes: Vec<u8> = (0..=255).chain(0..=255).chain([3]).collect();
+        let single: Vec<i16> = codes.iter().map(|&c| ulaw_decode(c)).collect();
+        assert_eq!(ulaw_decode_slice(&codes), single);
+        let single: Vec<i16> = codes.iter().map(|&c| alaw_decode(c)).collect();
+        assert_eq!(alaw_decode_slice(&codes), single);
     }
 
     /// Columns 1 and 8 of the recommendation's tables 2a and 1a: upper ends of the segments and the

@@ -14,6 +14,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PySlice, PyTuple};
 use voxloop_audio as core;
 
+use crate::audio::argument;
 use crate::error;
 
 /// How samples are laid out: rate, channels, encoding. Compared and hashed by value.
@@ -26,13 +27,18 @@ pub(crate) struct Format {
 #[pymethods]
 impl Format {
     #[new]
-    #[pyo3(signature = (sample_rate, channels = 1, encoding = "pcm16"))]
-    fn new(py: Python<'_>, sample_rate: u32, channels: u16, encoding: &str) -> PyResult<Self> {
-        let inner = encoding
-            .parse()
-            .and_then(|encoding| core::Format::new(sample_rate, channels, encoding))
-            .map_err(|failure| error::audio(py, &failure))?;
-        Ok(Self { inner })
+    #[pyo3(
+        signature = (sample_rate, channels = 1, encoding = core::Encoding::Pcm16),
+        text_signature = "(sample_rate, channels=1, encoding='pcm16')"
+    )]
+    fn new(
+        py: Python<'_>,
+        #[pyo3(from_py_with = argument::sample_rate)] sample_rate: u32,
+        #[pyo3(from_py_with = argument::channels)] channels: u16,
+        #[pyo3(from_py_with = argument::encoding)] encoding: core::Encoding,
+    ) -> PyResult<Self> {
+        let inner = core::Format::new(sample_rate, channels, encoding);
+        Ok(Self { inner: inner.map_err(|failure| error::audio(py, &failure))? })
     }
 
     #[getter]
@@ -173,9 +179,13 @@ impl AudioChunk {
 #[pymethods]
 impl AudioChunk {
     #[new]
-    fn new(py: Python<'_>, data: &Bound<'_, PyAny>, format: &Format) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        data: &Bound<'_, PyAny>,
+        #[pyo3(from_py_with = argument::format)] format: core::Format,
+    ) -> PyResult<Self> {
         let bytes = raw_bytes(data)?;
-        Self::checked(py, bytes, format.inner)
+        Self::checked(py, bytes, format)
     }
 
     #[getter]
@@ -234,8 +244,12 @@ impl AudioChunk {
         self.frame_count()
     }
 
-    fn __getitem__(&self, index: &Bound<'_, PySlice>) -> PyResult<Self> {
-        let range = index.indices(self.frame_count().cast_signed())?;
+    fn __getitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let Ok(slice) = index.cast::<PySlice>() else {
+            let text = "a chunk is cut by a slice of frames: chunk[a:b]";
+            return Err(error::misuse(index.py(), "AudioFormatError", text));
+        };
+        let range = slice.indices(self.frame_count().cast_signed())?;
         if range.step != 1 {
             let text = format!("a chunk is cut in steps of 1 frame, not {}", range.step);
             return Err(error::misuse(index.py(), "AudioFormatError", &text));
@@ -345,7 +359,12 @@ pub(crate) fn shared(bytes: &Bound<'_, PyBytes>) -> Bytes {
 /// A copy of any buffer as bytes in C order.
 pub(crate) fn copied_bytes(data: &Bound<'_, PyAny>) -> PyResult<Bytes> {
     static MEMORY_VIEW: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let view = MEMORY_VIEW.import(data.py(), "builtins", "memoryview")?.call1((data,))?;
+    let py = data.py();
+    let Ok(view) = MEMORY_VIEW.import(py, "builtins", "memoryview")?.call1((data,)) else {
+        let kind = data.get_type().name().map_or_else(|_| "it".to_owned(), |name| name.to_string());
+        let text = format!("data must be bytes-like, not {kind}");
+        return Err(error::misuse(py, "AudioFormatError", &text));
+    };
     let bytes = view.call_method0("tobytes")?;
     Ok(shared(bytes.cast::<PyBytes>()?))
 }

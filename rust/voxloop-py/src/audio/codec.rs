@@ -8,8 +8,8 @@ use voxloop_audio as core;
 use voxloop_audio::pcm::Width;
 
 use super::input::any;
-use super::{raised, work};
-use crate::buffer::{AudioChunk, Format, copied_bytes};
+use super::{argument, work};
+use crate::buffer::{AudioChunk, copied_bytes};
 
 /// The bytes of a bytes-like object, borrowed where they cannot change.
 fn raw<'a>(data: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
@@ -56,13 +56,19 @@ pub(crate) fn alaw_encode<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, 
 
 /// PCM16 mono from u-law codes.
 #[pyfunction]
-pub(crate) fn ulaw_decode(data: &Bound<'_, PyAny>, sample_rate: u32) -> PyResult<AudioChunk> {
+pub(crate) fn ulaw_decode(
+    data: &Bound<'_, PyAny>,
+    #[pyo3(from_py_with = argument::sample_rate)] sample_rate: u32,
+) -> PyResult<AudioChunk> {
     decode(data, sample_rate, core::g711::ulaw_decode_slice)
 }
 
 /// PCM16 mono from A-law codes.
 #[pyfunction]
-pub(crate) fn alaw_decode(data: &Bound<'_, PyAny>, sample_rate: u32) -> PyResult<AudioChunk> {
+pub(crate) fn alaw_decode(
+    data: &Bound<'_, PyAny>,
+    #[pyo3(from_py_with = argument::sample_rate)] sample_rate: u32,
+) -> PyResult<AudioChunk> {
     decode(data, sample_rate, core::g711::alaw_decode_slice)
 }
 
@@ -70,10 +76,9 @@ pub(crate) fn alaw_decode(data: &Bound<'_, PyAny>, sample_rate: u32) -> PyResult
 #[pyfunction]
 pub(crate) fn pcm_encode<'py>(
     data: &Bound<'py, PyAny>,
-    width: &str,
+    #[pyo3(from_py_with = argument::width)] width: Width,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let py = data.py();
-    let width: Width = raised(py, width.parse())?;
     let chunk = any(data)?;
     let chunk: &AudioChunk = &chunk;
     let encoded = work(py, chunk.data().len(), || {
@@ -90,12 +95,10 @@ pub(crate) fn pcm_encode<'py>(
 #[pyfunction]
 pub(crate) fn pcm_decode(
     data: &Bound<'_, PyAny>,
-    width: &str,
-    format: &Bound<'_, Format>,
+    #[pyo3(from_py_with = argument::width)] width: Width,
+    #[pyo3(from_py_with = argument::format)] format: core::Format,
 ) -> PyResult<AudioChunk> {
     let py = data.py();
-    let width: Width = raised(py, width.parse())?;
-    let format = format.get().inner;
     let bytes = raw(data)?;
     let bytes: &[u8] = &bytes;
     let decoded = work(py, bytes.len(), || {

@@ -6,8 +6,8 @@ use pyo3::prelude::*;
 use voxloop_audio as core;
 
 use super::input::audio;
-use super::{lock, raised, wrong_format};
-use crate::buffer::{AudioChunk, Format};
+use super::{argument, lock, raised, wrong_format};
+use crate::buffer::AudioChunk;
 
 /// Cuts PCM16 or float32 chunks into frames of one size.
 #[pyclass(frozen, module = "voxloop._native")]
@@ -19,8 +19,11 @@ pub(crate) struct Framer {
 #[pymethods]
 impl Framer {
     #[new]
-    fn new(py: Python<'_>, format: &Format, frames: usize) -> PyResult<Self> {
-        let format = format.inner;
+    fn new(
+        py: Python<'_>,
+        #[pyo3(from_py_with = argument::format)] format: core::Format,
+        #[pyo3(from_py_with = argument::depth)] frames: usize,
+    ) -> PyResult<Self> {
         // Bytes stand in for samples, whatever the encoding: chunks always are whole frames.
         let bytes = frames.saturating_mul(format.bytes_per_frame());
         let inner = Mutex::new(raised(py, core::Framer::new(bytes, 1))?);
@@ -48,7 +51,7 @@ impl Framer {
         raised(data.py(), done).map(|()| frames)
     }
 
-    fn flush(&self, pad: bool) -> Vec<AudioChunk> {
+    fn flush(&self, #[pyo3(from_py_with = argument::pad)] pad: bool) -> Vec<AudioChunk> {
         let tail = if pad { core::Tail::Pad } else { core::Tail::Short };
         let rest = lock(&self.inner).flush(tail);
         rest.map(|bytes| AudioChunk::from_bytes(bytes.into(), self.format)).into_iter().collect()

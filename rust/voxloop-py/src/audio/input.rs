@@ -8,7 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use voxloop_audio as core;
 
-use crate::buffer::{AudioChunk, Format, copied_bytes, packed, shared};
+use super::argument;
+use crate::buffer::{AudioChunk, copied_bytes, packed, shared};
 use crate::error;
 
 /// What bytes and arrays are without a format: the Realtime API's.
@@ -36,9 +37,9 @@ impl Deref for Audio<'_, '_> {
 #[pyo3(signature = (data, format = None))]
 pub(crate) fn as_chunk<'py>(
     data: &Bound<'py, PyAny>,
-    format: Option<&Bound<'py, Format>>,
+    #[pyo3(from_py_with = argument::format_or_none)] format: Option<core::Format>,
 ) -> PyResult<Bound<'py, AudioChunk>> {
-    match audio(data, format.map(|format| format.get().inner))? {
+    match audio(data, format)? {
         Audio::Given(chunk) => Ok(chunk.clone()),
         Audio::Made(chunk) => Bound::new(data.py(), chunk),
     }

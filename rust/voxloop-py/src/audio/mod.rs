@@ -1,5 +1,6 @@
 //! The streams and codecs of `voxloop-audio` for Python.
 
+pub(crate) mod argument;
 pub(crate) mod codec;
 pub(crate) mod frames;
 pub(crate) mod input;
@@ -55,15 +56,4 @@ fn check_layout(py: Python<'_>, came: core::Format, rate: u32, channels: u16) ->
         came.sample_rate()
     );
     Err(error::misuse(py, "AudioFormatError", &text))
-}
-
-/// A count that Python gave, which must not be negative.
-fn count(py: Python<'_>, what: &'static str, value: i64) -> PyResult<u64> {
-    let wanted = || "0 or more".to_owned();
-    let checked = u64::try_from(value).map_err(|_| core::AudioError::Format {
-        what,
-        came: value.to_string(),
-        wanted: wanted(),
-    });
-    raised(py, checked)
 }

@@ -6,12 +6,15 @@ use pyo3::prelude::*;
 use voxloop_audio as core;
 
 use super::input::{any, as_chunk};
-use super::{count, lock, work, wrong_format};
+use super::{argument, lock, work, wrong_format};
 use crate::buffer::AudioChunk;
 
 /// Every sample times `factor`.
 #[pyfunction]
-pub(crate) fn gain(data: &Bound<'_, PyAny>, factor: f32) -> PyResult<AudioChunk> {
+pub(crate) fn gain(
+    data: &Bound<'_, PyAny>,
+    #[pyo3(from_py_with = argument::factor)] factor: f32,
+) -> PyResult<AudioChunk> {
     let chunk = any(data)?;
     let chunk: &AudioChunk = &chunk;
     let (rate, channels) = (chunk.layout().sample_rate(), chunk.layout().channels());
@@ -105,8 +108,10 @@ pub(crate) fn to_mono<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Audi
 
 /// One channel, in the chunk's own encoding.
 #[pyfunction]
-pub(crate) fn channel(data: &Bound<'_, PyAny>, index: i64) -> PyResult<AudioChunk> {
-    let index = u16::try_from(count(data.py(), "channel", index)?).unwrap_or(u16::MAX);
+pub(crate) fn channel(
+    data: &Bound<'_, PyAny>,
+    #[pyo3(from_py_with = argument::channel_index)] index: u16,
+) -> PyResult<AudioChunk> {
     let chunk = any(data)?;
     let chunk: &AudioChunk = &chunk;
     let (rate, channels) = (chunk.layout().sample_rate(), chunk.layout().channels());
@@ -159,7 +164,7 @@ pub(crate) struct Dither {
 #[pymethods]
 impl Dither {
     #[new]
-    fn new(seed: u64) -> Self {
+    fn new(#[pyo3(from_py_with = argument::seed)] seed: u64) -> Self {
         Self { inner: Mutex::new(core::pcm::Dither::new(seed)) }
     }
 

@@ -7,8 +7,8 @@ use pyo3::prelude::*;
 use voxloop_audio as core;
 
 use super::input::audio;
-use super::{check_layout, count, lock, raised};
-use crate::buffer::{AudioChunk, Format};
+use super::{argument, check_layout, lock, raised};
+use crate::buffer::AudioChunk;
 
 /// Counters of a jitter buffer, in frames but for the counts of events.
 #[pyclass(frozen, get_all, eq, skip_from_py_object, module = "voxloop._native")]
@@ -61,12 +61,11 @@ impl JitterBuffer {
     #[new]
     fn new(
         py: Python<'_>,
-        format: &Bound<'_, Format>,
-        target: usize,
-        capacity: usize,
+        #[pyo3(from_py_with = argument::format)] format: core::Format,
+        #[pyo3(from_py_with = argument::depth)] target: usize,
+        #[pyo3(from_py_with = argument::depth)] capacity: usize,
         drop_newest: bool,
     ) -> PyResult<Self> {
-        let format = format.get().inner;
         let channels = format.channels();
         let overrun =
             if drop_newest { core::Overrun::DropNewest } else { core::Overrun::DropOldest };
@@ -89,8 +88,11 @@ impl JitterBuffer {
         raised(py, dropped)
     }
 
-    fn pull(&self, py: Python<'_>, frames: i64) -> PyResult<(AudioChunk, usize)> {
-        let frames = count(py, "frames", frames)? as usize;
+    fn pull(
+        &self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = argument::depth)] frames: usize,
+    ) -> PyResult<(AudioChunk, usize)> {
         let (rate, channels) = (self.format.sample_rate(), self.format.channels());
         let most = core::Format::MAX_SAMPLE_RATE as usize * 60;
         if frames > most {
@@ -137,7 +139,7 @@ impl JitterBuffer {
         either!(&*lock(&self.inner), queue => queue.target())
     }
 
-    fn set_target(&self, frames: usize) {
+    fn set_target(&self, #[pyo3(from_py_with = argument::depth)] frames: usize) {
         either!(&mut *lock(&self.inner), queue => queue.set_target(frames));
     }
 
@@ -203,20 +205,24 @@ pub(crate) struct PlaybackLedger {
 #[pymethods]
 impl PlaybackLedger {
     #[new]
-    fn new(py: Python<'_>, sample_rate: u32) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        #[pyo3(from_py_with = argument::sample_rate)] sample_rate: u32,
+    ) -> PyResult<Self> {
         let inner = raised(py, core::PlaybackLedger::new(sample_rate))?;
         Ok(Self { inner: Mutex::new(inner) })
     }
 
-    fn queue(&self, py: Python<'_>, item: String, frames: i64) -> PyResult<()> {
-        let frames = count(py, "frames", frames)?;
+    fn queue(
+        &self,
+        #[pyo3(from_py_with = argument::item)] item: String,
+        #[pyo3(from_py_with = argument::frames)] frames: u64,
+    ) {
         lock(&self.inner).queue(item, frames);
-        Ok(())
     }
 
-    fn play(&self, py: Python<'_>, frames: i64) -> PyResult<u64> {
-        let frames = count(py, "frames", frames)?;
-        Ok(lock(&self.inner).play(frames))
+    fn play(&self, #[pyo3(from_py_with = argument::frames)] frames: u64) -> u64 {
+        lock(&self.inner).play(frames)
     }
 
     fn clear(&self) -> u64 {
@@ -224,17 +230,17 @@ impl PlaybackLedger {
     }
 
     #[allow(clippy::needless_pass_by_value)] // the ledger's keys are whole strings
-    fn heard(&self, item: String) -> Heard {
+    fn heard(&self, #[pyo3(from_py_with = argument::item)] item: String) -> Heard {
         lock(&self.inner).heard(&item).into()
     }
 
     #[allow(clippy::needless_pass_by_value)]
-    fn heard_ms(&self, item: String) -> u64 {
+    fn heard_ms(&self, #[pyo3(from_py_with = argument::item)] item: String) -> u64 {
         lock(&self.inner).heard_ms(&item)
     }
 
     #[allow(clippy::needless_pass_by_value)]
-    fn forget(&self, item: String) -> bool {
+    fn forget(&self, #[pyo3(from_py_with = argument::item)] item: String) -> bool {
         lock(&self.inner).forget(&item)
     }
 
@@ -291,16 +297,20 @@ impl Pacer {
     #[new]
     fn new(
         py: Python<'_>,
-        sample_rate: u32,
-        frames: u32,
-        catch_up: u32,
-        lead: u32,
+        #[pyo3(from_py_with = argument::sample_rate)] sample_rate: u32,
+        #[pyo3(from_py_with = argument::block_frames)] frames: u32,
+        #[pyo3(from_py_with = argument::catch_up)] catch_up: u32,
+        #[pyo3(from_py_with = argument::lead)] lead: u32,
     ) -> PyResult<Self> {
         let inner = raised(py, core::Pacer::new(sample_rate, frames, catch_up))?.with_lead(lead);
         Ok(Self { inner: Mutex::new(inner) })
     }
 
-    fn poll(&self, py: Python<'_>, now: f64) -> PyResult<Pace> {
+    fn poll(
+        &self,
+        py: Python<'_>,
+        #[pyo3(from_py_with = argument::clock)] now: f64,
+    ) -> PyResult<Pace> {
         let reading = Duration::try_from_secs_f64(now).map_err(|_| core::AudioError::Format {
             what: "clock",
             came: now.to_string(),

@@ -6,18 +6,17 @@ use pyo3::prelude::*;
 use voxloop_audio as core;
 
 use super::input::{any, audio};
-use super::{check_layout, lock, raised, work};
+use super::{argument, check_layout, lock, raised, work};
 use crate::buffer::AudioChunk;
 
 /// Resamples a whole clip, keeping its channels and encoding.
 #[pyfunction]
 pub(crate) fn resample(
     data: &Bound<'_, PyAny>,
-    sample_rate: u32,
-    quality: &str,
+    #[pyo3(from_py_with = argument::sample_rate)] sample_rate: u32,
+    #[pyo3(from_py_with = argument::quality)] quality: core::Quality,
 ) -> PyResult<AudioChunk> {
     let py = data.py();
-    let quality = raised(py, quality.parse())?;
     let chunk = any(data)?;
     let chunk: &AudioChunk = &chunk;
     let (rate, channels) = (chunk.layout().sample_rate(), chunk.layout().channels());
@@ -72,12 +71,11 @@ impl Resampler {
     #[new]
     fn new(
         py: Python<'_>,
-        rate_in: u32,
-        rate_out: u32,
-        channels: u16,
-        quality: &str,
+        #[pyo3(from_py_with = argument::sample_rate)] rate_in: u32,
+        #[pyo3(from_py_with = argument::sample_rate)] rate_out: u32,
+        #[pyo3(from_py_with = argument::channels)] channels: u16,
+        #[pyo3(from_py_with = argument::quality)] quality: core::Quality,
     ) -> PyResult<Self> {
-        let quality = raised(py, quality.parse())?;
         let format = raised(py, core::Format::new(rate_in, channels, core::Encoding::Pcm16))?;
         let inner = py.detach(|| core::Resampler::new(rate_in, rate_out, channels, quality));
         Ok(Self { inner: Mutex::new((raised(py, inner)?, false)), format, rate_out })

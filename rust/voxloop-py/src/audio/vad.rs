@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use voxloop_audio as core;
 
 use super::input::audio;
-use super::{check_layout, lock, raised};
+use super::{argument, check_layout, lock, raised};
 use crate::buffer::AudioChunk;
 
 /// An edge of speech.
@@ -150,11 +150,11 @@ impl Vad {
     #[new]
     fn new(
         py: Python<'_>,
-        sample_rate: u32,
-        threshold: f32,
-        release: f32,
-        silence_ms: u32,
-        min_speech_ms: u32,
+        #[pyo3(from_py_with = argument::sample_rate)] sample_rate: u32,
+        #[pyo3(from_py_with = argument::threshold)] threshold: f32,
+        #[pyo3(from_py_with = argument::release)] release: f32,
+        #[pyo3(from_py_with = argument::silence_ms)] silence_ms: u32,
+        #[pyo3(from_py_with = argument::min_speech_ms)] min_speech_ms: u32,
     ) -> PyResult<Self> {
         let settings = edges(threshold, release, silence_ms, min_speech_ms);
         let inner = Mutex::new(raised(py, core::Vad::new(sample_rate, settings))?);
@@ -203,11 +203,11 @@ impl EnergyGate {
     #[new]
     fn new(
         py: Python<'_>,
-        sample_rate: u32,
-        threshold_dbfs: f32,
-        margin_db: f32,
-        silence_ms: u32,
-        min_speech_ms: u32,
+        #[pyo3(from_py_with = argument::sample_rate)] sample_rate: u32,
+        #[pyo3(from_py_with = argument::threshold_dbfs)] threshold_dbfs: f32,
+        #[pyo3(from_py_with = argument::margin_db)] margin_db: f32,
+        #[pyo3(from_py_with = argument::silence_ms)] silence_ms: u32,
+        #[pyo3(from_py_with = argument::min_speech_ms)] min_speech_ms: u32,
     ) -> PyResult<Self> {
         let defaults = core::VadSettings::default();
         let edges = edges(defaults.threshold, defaults.release, silence_ms, min_speech_ms);

@@ -9,9 +9,9 @@ use pyo3::types::PyBytes;
 use voxloop_audio as core;
 use voxloop_audio::wav;
 
-use super::input::any;
-use super::{lock, raised, work};
-use crate::buffer::{AudioChunk, Format, packed, raw_bytes};
+use super::input::as_chunk;
+use super::{argument, lock, raised, work};
+use crate::buffer::{AudioChunk, packed, raw_bytes};
 
 /// What a WAV file says about itself, and what was found to be true.
 #[pyclass(frozen, module = "voxloop._native")]
@@ -95,10 +95,9 @@ pub(crate) fn wav_parse(data: &Bound<'_, PyAny>) -> PyResult<WavInfo> {
 #[pyfunction]
 pub(crate) fn wav_decode(
     data: &Bound<'_, PyAny>,
-    encoding: &str,
+    #[pyo3(from_py_with = argument::encoding)] encoding: core::Encoding,
 ) -> PyResult<(AudioChunk, WavInfo)> {
     let py = data.py();
-    let encoding: core::Encoding = raised(py, encoding.parse())?;
     let bytes = raw_bytes(data)?;
     let view = raised(py, wav::parse(&bytes))?;
     let info = view.info();
@@ -120,29 +119,24 @@ fn decoded(view: &wav::WavView<'_>, encoding: core::Encoding) -> Bytes {
 
 /// Encodes a chunk as a WAV file in its own encoding.
 #[pyfunction]
-pub(crate) fn wav_encode<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+pub(crate) fn wav_encode<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = data.py();
-    let chunk = any(data)?;
-    let samples = chunk.data();
-    let header = raised(py, wav::header(&chunk.layout(), Some(samples.len() as u64)))?;
-    PyBytes::new_with(py, header.len() + samples.len(), |file| {
-        let (head, rest) = file.split_at_mut(header.len());
-        head.copy_from_slice(&header);
-        rest.copy_from_slice(samples);
-        Ok(())
-    })
+    let chunk = as_chunk(data, None)?;
+    let (layout, length) = (chunk.get().layout(), chunk.get().data().len());
+    let header = raised(py, wav::header(&layout, Some(length as u64)))?;
+    // Python's own concatenation writes each byte once; a buffer of ours would be zeroed before.
+    PyBytes::new(py, &header).add(chunk)
 }
 
 /// The header of a file whose length may not be known; one that is gone back to keeps room for
 /// 64-bit sizes.
 #[pyfunction]
-pub(crate) fn wav_header<'py>(
-    py: Python<'py>,
-    format: &Bound<'py, Format>,
+pub(crate) fn wav_header(
+    py: Python<'_>,
+    #[pyo3(from_py_with = argument::format)] format: core::Format,
     data_bytes: Option<u64>,
     seekable: bool,
-) -> PyResult<Bound<'py, PyBytes>> {
-    let format = format.get().inner;
+) -> PyResult<Bound<'_, PyBytes>> {
     let header = if seekable {
         wav::seekable_header(&format, data_bytes)
     } else {
@@ -195,9 +189,8 @@ impl WavDecoder {
 #[pymethods]
 impl WavDecoder {
     #[new]
-    fn new(py: Python<'_>, encoding: &str) -> PyResult<Self> {
-        let encoding = raised(py, encoding.parse())?;
-        Ok(Self { inner: Mutex::new(wav::WavReader::new()), encoding })
+    fn new(#[pyo3(from_py_with = argument::encoding)] encoding: core::Encoding) -> Self {
+        Self { inner: Mutex::new(wav::WavReader::new()), encoding }
     }
 
     fn feed(&self, data: &Bound<'_, PyAny>) -> PyResult<Option<AudioChunk>> {
