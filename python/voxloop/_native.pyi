@@ -401,22 +401,79 @@ def wav_encode(data: _Audio) -> bytes: ...
 def wav_header(format: Format, data_bytes: int | None, seekable: bool) -> bytes: ...
 def wav_parse(data: Buffer) -> WavInfo: ...
 def resample(data: _Audio, sample_rate: int, quality: _Quality) -> AudioChunk: ...
-def alaw_decode(data: Buffer, sample_rate: int) -> AudioChunk: ...
-def alaw_encode(data: _Audio) -> bytes: ...
-def ulaw_decode(data: Buffer, sample_rate: int) -> AudioChunk: ...
-def ulaw_encode(data: _Audio) -> bytes: ...
+def alaw_decode(data: Buffer, *, sample_rate: int = 8_000) -> AudioChunk:
+    """A-law bytes to PCM16 mono."""
+
+def alaw_encode(chunk: _Audio) -> bytes:
+    """A-law codes of PCM16, one byte a sample (ITU-T G.711; rounding as in G.191)."""
+
+def ulaw_decode(data: Buffer, *, sample_rate: int = 8_000) -> AudioChunk:
+    """u-law bytes to PCM16 mono."""
+
+def ulaw_encode(chunk: _Audio) -> bytes:
+    """u-law codes of PCM16, one byte a sample (ITU-T G.711; rounding as in G.191)."""
+
 def pcm_decode(data: Buffer, width: _Width, format: Format) -> AudioChunk: ...
 def pcm_encode(data: _Audio, width: _Width) -> bytes: ...
-def gain(data: _Audio, factor: float) -> AudioChunk: ...
-def mix(one: _Audio, other: _Audio) -> AudioChunk: ...
-def rms(data: _Audio) -> float: ...
-def peak(data: _Audio) -> float: ...
-def rms_dbfs(data: _Audio) -> float: ...
-def peak_dbfs(data: _Audio) -> float: ...
-def channel(data: _Audio, index: int) -> AudioChunk: ...
-def to_mono(data: _Audio) -> AudioChunk: ...
-def to_pcm16(data: _Audio) -> AudioChunk: ...
-def to_float32(data: _Audio) -> AudioChunk: ...
+def gain(chunk: _Audio, factor: float) -> AudioChunk:
+    """Every sample times `factor`.
+
+    Args:
+        chunk: PCM16 is rounded to nearest, halves to even, and clamped; float32 is not clamped.
+        factor: Linear; for decibels ``10 ** (db / 20)``.
+
+    Raises:
+        AudioFormatError: `factor` is not finite.
+
+    Example:
+        >>> import array
+        >>> from voxloop import audio
+        >>> bytes(audio.gain(array.array("h", [100, -30_000]), 2.0)) == bytes(
+        ...     array.array("h", [200, -32_768])
+        ... )
+        True
+    """
+
+def mix(one: _Audio, other: _Audio) -> AudioChunk:
+    """The sum of two chunks, each sample clamped to full scale.
+
+    Raises:
+        AudioFormatError: The chunks differ in format or in length.
+    """
+
+def rms(chunk: _Audio) -> float:
+    """Root mean square in full-scale units, 0 to 1; 0 for no frames."""
+
+def peak(chunk: _Audio) -> float:
+    """Largest magnitude in full-scale units, 0 to 1; 0 for no frames."""
+
+def rms_dbfs(chunk: _Audio) -> float:
+    """Root mean square level in dB relative to full scale; ``-inf`` for silence or no frames."""
+
+def peak_dbfs(chunk: _Audio) -> float:
+    """Largest magnitude in dB relative to full scale; ``-inf`` for silence or no frames."""
+
+def channel(chunk: _Audio, index: int) -> AudioChunk:
+    """One channel, counted from 0, in the chunk's own encoding.
+
+    Raises:
+        AudioFormatError: There is no such channel.
+    """
+
+def to_mono(chunk: _Audio) -> AudioChunk:
+    """The mean of all channels as PCM16; a mono PCM16 chunk comes back as it is."""
+
+def to_pcm16(chunk: _Audio) -> AudioChunk:
+    """As PCM16: ``round(x * 32768)``, halves to even, clamped, NaN as 0.
+
+    There is no dither; see `Dither`. A PCM16 chunk comes back as it is.
+    """
+
+def to_float32(chunk: _Audio) -> AudioChunk:
+    """As float32: ``x / 32768``, in [-1, 1); `to_pcm16` brings the same samples back.
+
+    A float32 chunk comes back as it is.
+    """
 
 @final
 class Handshake:

@@ -8,6 +8,9 @@ Every function that takes audio takes an `AudioChunk`, bytes-like PCM16 (little-
 from __future__ import annotations
 
 from voxloop._errors import AudioFormatError, WavError
+
+# What is called for each 20 ms comes from the native module as it is: a Python function in between
+# would be an eighth of the call.
 from voxloop._native import (
     AudioChunk,
     Dither,
@@ -19,14 +22,9 @@ from voxloop._native import (
     VadEvent,
     VadFrame,
     WavInfo,
-)
-from voxloop.audio._chunk import PCM16K, PCM24K, AudioLike, as_chunk, concat, silence
-from voxloop.audio._g711 import alaw_decode, alaw_encode, ulaw_decode, ulaw_encode
-from voxloop.audio._pcm import (
-    Width,
+    alaw_decode,
+    alaw_encode,
     channel,
-    decode_pcm,
-    encode_pcm,
     gain,
     mix,
     peak,
@@ -36,7 +34,11 @@ from voxloop.audio._pcm import (
     to_float32,
     to_mono,
     to_pcm16,
+    ulaw_decode,
+    ulaw_encode,
 )
+from voxloop.audio._chunk import PCM16K, PCM24K, AudioLike, as_chunk, concat, silence
+from voxloop.audio._pcm import Width, decode_pcm, encode_pcm
 from voxloop.audio._playback import JitterBuffer, Overrun, Pacer
 from voxloop.audio._streams import Framer, Quality, Resampler, resample
 from voxloop.audio._vad import EnergyGate, Vad

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, BinaryIO, Literal, Self
 
 from voxloop import _native
 from voxloop._errors import AudioFormatError
-from voxloop._native import AudioChunk, Format, WavInfo
+from voxloop._native import AudioChunk, Format, WavInfo, to_float32, to_pcm16
 from voxloop.audio._checks import checked_file, checked_format, whole
 from voxloop.audio._chunk import AudioLike, as_chunk, concat
-from voxloop.audio._pcm import to_float32, to_pcm16
 from voxloop.audio._wav import Encoding
 
 if TYPE_CHECKING:

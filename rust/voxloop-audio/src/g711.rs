@@ -64,17 +64,16 @@ pub fn ulaw_encode_slice(samples: &[i16]) -> Vec<u8> {
         let code = (biased as f32).to_bits().wrapping_sub(((127 + 5) << 4) << 19) >> 19;
         !(code as u8) ^ sign(sample)
     };
-    widest(|| samples.iter().map(|&s| code(s)).collect())
+    each(samples, code)
 }
 
 /// u-law codes as samples.
 pub fn ulaw_decode_slice(codes: &[u8]) -> Vec<i16> {
-    let sample = |code: u8| {
+    each(codes, |code| {
         let plain = i16::from(!code);
         let step = ((plain & 0x0F) << 3) + 0x84;
-        signed(doubled(step, plain & 0x70) - 0x84, code)
-    };
-    widest(|| codes.iter().map(|&c| sample(c)).collect())
+        signed((step << (plain >> 4 & 0x07)) - 0x84, code)
+    })
 }
 
 /// Samples as A-law codes.
@@ -86,19 +85,30 @@ pub fn alaw_encode_slice(samples: &[i16]) -> Vec<u8> {
         let code = if magnitude < 32 { magnitude as u32 } else { high };
         code as u8 ^ sign(sample) ^ 0xD5
     };
-    widest(|| samples.iter().map(|&s| code(s)).collect())
+    each(samples, code)
 }
 
 /// A-law codes as samples.
 pub fn alaw_decode_slice(codes: &[u8]) -> Vec<i16> {
-    let sample = |code: u8| {
+    each(codes, |code| {
         let plain = i16::from(code ^ 0x55);
-        let (segment, step) = (plain & 0x70, ((plain & 0x0F) << 4) + 8);
+        let (segment, step) = (plain >> 4 & 0x07, ((plain & 0x0F) << 4) + 8);
         // The two lowest segments have steps of one size.
-        let magnitude = if segment == 0 { step } else { doubled(step + 0x100, segment - 0x10) };
+        let magnitude = if segment == 0 { step } else { (step + 0x100) << (segment - 1) };
         signed(magnitude, code ^ 0x55)
-    };
-    widest(|| codes.iter().map(|&c| sample(c)).collect())
+    })
+}
+
+/// `call` of each. In place and not by `collect`, whose loop would not be inlined into [`widest`].
+fn each<I: Copy, O: Copy + Default>(from: &[I], call: impl Fn(I) -> O) -> Vec<O> {
+    let mut to = vec![O::default(); from.len()];
+    let out = to.as_mut_slice();
+    widest(move || {
+        for (out, &from) in out.iter_mut().zip(from) {
+            *out = call(from);
+        }
+    });
+    to
 }
 
 /// Non-negative part by one's complement, and the sign bit as both laws send it (set for positive).
@@ -110,14 +120,6 @@ const fn fold(sample: i16) -> (u16, u8) {
 /// step side by side.
 fn folded(sample: i16) -> i32 {
     i32::from(sample ^ (sample >> 15))
-}
-
-/// `step` shifted left by the segment in bits 4 to 6: a shift by a count of each lane's own is what
-/// vectors of 16 bits lack, three fixed ones under a mask are not.
-fn doubled(step: i16, segment: i16) -> i16 {
-    let once = if segment & 0x10 == 0 { step } else { step << 1 };
-    let twice = if segment & 0x20 == 0 { once } else { once << 2 };
-    if segment & 0x40 == 0 { twice } else { twice << 4 }
 }
 
 /// A magnitude with the sign that both laws send: negative where the high bit is clear.

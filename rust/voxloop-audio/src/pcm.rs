@@ -42,6 +42,8 @@ pub trait Sample: sealed::Sealed + Copy + Default + PartialEq + std::fmt::Debug 
     fn scale(samples: &mut [Self], factor: f32);
     /// Sum of the squares in full-scale units.
     fn energy(samples: &[Self]) -> f64;
+    /// Largest magnitude in full-scale units; 0 for no samples.
+    fn peak(samples: &[Self]) -> f32;
     /// Adds each of `other` to the sample at its place, clamped to full scale.
     fn add(samples: &mut [Self], other: &[Self]);
     /// Appends `samples` as little-endian bytes to `out`.
@@ -85,20 +87,15 @@ impl Sample for i16 {
     }
 
     fn energy(samples: &[Self]) -> f64 {
-        // Exact: two squares fit 32 bits without a sign, and a block's pairs are added in 64.
-        let (blocks, rest) = samples.as_chunks::<16>();
-        let square = |sample: i16| (i32::from(sample) * i32::from(sample)) as u32;
-        let sums = widest(move || {
-            let mut sums = [0_u64; 8];
-            for block in blocks {
-                for (sum, two) in sums.iter_mut().zip(block.as_chunks::<2>().0) {
-                    *sum += u64::from(square(two[0]) + square(two[1]));
-                }
-            }
-            sums
-        });
-        let rest = rest.iter().map(|&sample| u64::from(square(sample)));
-        rest.chain(sums).sum::<u64>() as f64 / (32_768.0 * 32_768.0)
+        // Exact: a square fits 31 bits, and 64 hold more of them than memory does samples.
+        let square = |&sample: &i16| (i32::from(sample) * i32::from(sample)) as u64;
+        let sum: u64 = widest(move || samples.iter().map(square).sum());
+        sum as f64 / (32_768.0 * 32_768.0)
+    }
+
+    fn peak(samples: &[Self]) -> f32 {
+        let most = widest(move || samples.iter().map(|s| s.unsigned_abs()).fold(0, u16::max));
+        f32::from(most) * (1.0 / 32_768.0)
     }
 
     fn add(samples: &mut [Self], other: &[Self]) {
@@ -162,6 +159,21 @@ impl Sample for f32 {
             sums
         });
         rest.iter().map(|&sample| square(sample)).chain(sums).sum()
+    }
+
+    fn peak(samples: &[Self]) -> f32 {
+        // Maxima side by side, so that none waits for the one before.
+        let (blocks, rest) = samples.as_chunks::<16>();
+        let maxima = widest(move || {
+            let mut maxima = [0.0_f32; 16];
+            for block in blocks {
+                for (max, sample) in maxima.iter_mut().zip(block) {
+                    *max = max.max(sample.abs());
+                }
+            }
+            maxima
+        });
+        rest.iter().map(|sample| sample.abs()).chain(maxima).fold(0.0, f32::max)
     }
 
     fn add(samples: &mut [Self], other: &[Self]) {
@@ -315,18 +327,7 @@ pub fn rms<S: Sample>(samples: &[S]) -> f32 {
 
 /// Largest magnitude in full-scale units; 0 for no samples.
 pub fn peak<S: Sample>(samples: &[S]) -> f32 {
-    // Maxima side by side, so that none waits for the one before.
-    let (blocks, rest) = samples.as_chunks::<16>();
-    let maxima = widest(move || {
-        let mut maxima = [0.0_f32; 16];
-        for block in blocks {
-            for (max, sample) in maxima.iter_mut().zip(block) {
-                *max = max.max(sample.to_f32().abs());
-            }
-        }
-        maxima
-    });
-    rest.iter().map(|sample| sample.to_f32().abs()).chain(maxima).fold(0.0, f32::max)
+    S::peak(samples)
 }
 
 /// A level in full-scale units as decibels relative to full scale; minus infinity for 0.

@@ -44,18 +44,19 @@ fn decode(
 
 /// u-law codes of samples.
 #[pyfunction]
-pub(crate) fn ulaw_encode<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-    encode(data, core::g711::ulaw_encode_slice)
+pub(crate) fn ulaw_encode<'py>(chunk: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    encode(chunk, core::g711::ulaw_encode_slice)
 }
 
 /// A-law codes of samples.
 #[pyfunction]
-pub(crate) fn alaw_encode<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-    encode(data, core::g711::alaw_encode_slice)
+pub(crate) fn alaw_encode<'py>(chunk: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
+    encode(chunk, core::g711::alaw_encode_slice)
 }
 
 /// PCM16 mono from u-law codes.
 #[pyfunction]
+#[pyo3(signature = (data, *, sample_rate = 8_000))]
 pub(crate) fn ulaw_decode(
     data: &Bound<'_, PyAny>,
     #[pyo3(from_py_with = argument::sample_rate)] sample_rate: u32,
@@ -65,6 +66,7 @@ pub(crate) fn ulaw_decode(
 
 /// PCM16 mono from A-law codes.
 #[pyfunction]
+#[pyo3(signature = (data, *, sample_rate = 8_000))]
 pub(crate) fn alaw_decode(
     data: &Bound<'_, PyAny>,
     #[pyo3(from_py_with = argument::sample_rate)] sample_rate: u32,

@@ -12,13 +12,14 @@ use crate::buffer::AudioChunk;
 /// Every sample times `factor`.
 #[pyfunction]
 pub(crate) fn gain(
-    data: &Bound<'_, PyAny>,
+    chunk: &Bound<'_, PyAny>,
     #[pyo3(from_py_with = argument::factor)] factor: f32,
 ) -> PyResult<AudioChunk> {
-    let chunk = any(data)?;
-    let chunk: &AudioChunk = &chunk;
+    let py = chunk.py();
+    let held = any(chunk)?;
+    let chunk: &AudioChunk = &held;
     let (rate, channels) = (chunk.layout().sample_rate(), chunk.layout().channels());
-    work(data.py(), chunk.data().len(), || {
+    work(py, chunk.data().len(), || {
         if chunk.is_float() {
             let mut samples = chunk.f32s()?.into_owned();
             core::pcm::gain(&mut samples, factor)?;
@@ -67,33 +68,33 @@ fn level(
 
 /// Root mean square in full-scale units.
 #[pyfunction]
-pub(crate) fn rms(data: &Bound<'_, PyAny>) -> PyResult<f32> {
-    level(data, core::pcm::rms, core::pcm::rms)
+pub(crate) fn rms(chunk: &Bound<'_, PyAny>) -> PyResult<f32> {
+    level(chunk, core::pcm::rms, core::pcm::rms)
 }
 
 /// Largest magnitude in full-scale units.
 #[pyfunction]
-pub(crate) fn peak(data: &Bound<'_, PyAny>) -> PyResult<f32> {
-    level(data, core::pcm::peak, core::pcm::peak)
+pub(crate) fn peak(chunk: &Bound<'_, PyAny>) -> PyResult<f32> {
+    level(chunk, core::pcm::peak, core::pcm::peak)
 }
 
 /// Root mean square level in dB relative to full scale.
 #[pyfunction]
-pub(crate) fn rms_dbfs(data: &Bound<'_, PyAny>) -> PyResult<f32> {
-    rms(data).map(core::pcm::dbfs)
+pub(crate) fn rms_dbfs(chunk: &Bound<'_, PyAny>) -> PyResult<f32> {
+    rms(chunk).map(core::pcm::dbfs)
 }
 
 /// Largest magnitude in dB relative to full scale.
 #[pyfunction]
-pub(crate) fn peak_dbfs(data: &Bound<'_, PyAny>) -> PyResult<f32> {
-    peak(data).map(core::pcm::dbfs)
+pub(crate) fn peak_dbfs(chunk: &Bound<'_, PyAny>) -> PyResult<f32> {
+    peak(chunk).map(core::pcm::dbfs)
 }
 
 /// The mean of all channels as PCM16.
 #[pyfunction]
-pub(crate) fn to_mono<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, AudioChunk>> {
-    let py = data.py();
-    let whole = as_chunk(data, None)?;
+pub(crate) fn to_mono<'py>(chunk: &Bound<'py, PyAny>) -> PyResult<Bound<'py, AudioChunk>> {
+    let py = chunk.py();
+    let whole = as_chunk(chunk, None)?;
     let chunk = whole.get();
     let format = chunk.layout();
     if format.channels() == 1 && !chunk.is_float() {
@@ -109,13 +110,14 @@ pub(crate) fn to_mono<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Audi
 /// One channel, in the chunk's own encoding.
 #[pyfunction]
 pub(crate) fn channel(
-    data: &Bound<'_, PyAny>,
+    chunk: &Bound<'_, PyAny>,
     #[pyo3(from_py_with = argument::channel_index)] index: u16,
 ) -> PyResult<AudioChunk> {
-    let chunk = any(data)?;
-    let chunk: &AudioChunk = &chunk;
+    let py = chunk.py();
+    let held = any(chunk)?;
+    let chunk: &AudioChunk = &held;
     let (rate, channels) = (chunk.layout().sample_rate(), chunk.layout().channels());
-    work(data.py(), chunk.data().len(), || {
+    work(py, chunk.data().len(), || {
         if chunk.is_float() {
             let samples = core::pcm::channel(&chunk.f32s()?, channels, index)?;
             return AudioChunk::from_samples(samples, rate, 1);
@@ -127,32 +129,34 @@ pub(crate) fn channel(
 
 /// PCM16 of the nearest values.
 #[pyfunction]
-pub(crate) fn to_pcm16<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, AudioChunk>> {
-    let whole = as_chunk(data, None)?;
+pub(crate) fn to_pcm16<'py>(chunk: &Bound<'py, PyAny>) -> PyResult<Bound<'py, AudioChunk>> {
+    let py = chunk.py();
+    let whole = as_chunk(chunk, None)?;
     let chunk = whole.get();
     if !chunk.is_float() {
         return Ok(whole);
     }
     let (rate, channels) = (chunk.layout().sample_rate(), chunk.layout().channels());
-    let narrow = work(data.py(), chunk.data().len(), || {
+    let narrow = work(py, chunk.data().len(), || {
         AudioChunk::from_samples(chunk.i16s()?.into_owned(), rate, channels)
     })?;
-    Bound::new(data.py(), narrow)
+    Bound::new(py, narrow)
 }
 
 /// Floats in [-1, 1).
 #[pyfunction]
-pub(crate) fn to_float32<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, AudioChunk>> {
-    let whole = as_chunk(data, None)?;
+pub(crate) fn to_float32<'py>(chunk: &Bound<'py, PyAny>) -> PyResult<Bound<'py, AudioChunk>> {
+    let py = chunk.py();
+    let whole = as_chunk(chunk, None)?;
     let chunk = whole.get();
     if chunk.is_float() {
         return Ok(whole);
     }
     let (rate, channels) = (chunk.layout().sample_rate(), chunk.layout().channels());
-    let wide = work(data.py(), chunk.data().len(), || {
+    let wide = work(py, chunk.data().len(), || {
         AudioChunk::from_samples(chunk.f32s()?.into_owned(), rate, channels)
     })?;
-    Bound::new(data.py(), wide)
+    Bound::new(py, wide)
 }
 
 /// Rounding to 16 bits with triangular dither.
