@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name build.rs)
 SAY := @printf '\n== %s\n'
 
-.PHONY: help demo test test-rust test-python soak-reconnect soak-orders test-pythons test-peers lint format wheel bench-bridge bench-first-audio bench-audio soak-voice bench-splitter autobahn bench-transport clean
+.PHONY: help demo test test-rust test-python soak-reconnect soak-orders test-pythons test-peers lint format wheel bench-bridge bench-first-audio bench-audio soak-voice bench-splitter autobahn bench-transport bench-rubato clean
 
 help: ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -114,6 +114,9 @@ bench-first-audio: $(VENV)/.test ## Measure the time from the end of a turn to t
 
 bench-audio: .venv-bench/.made ## Measure resampling, WAV, G.711 and PCM against their peers
 	@.venv-bench/bin/python benches/audio.py $(ARGS)
+
+bench-rubato: ## Measure the resampler against rubato's, in Rust
+	@cargo run --quiet --release --manifest-path benches/rubato/Cargo.toml --target-dir target/bench-rubato
 
 soak-voice: $(VENV)/.test ## Cancel a voice pipeline at 10,000 random points, then stream an hour through it
 	@VOXLOOP_FUZZ_CASES=10000 $(BIN)/python -m pytest -q -s -o faulthandler_timeout=0 tests/voice/test_cancel_fuzz.py

@@ -143,6 +143,39 @@ def decibels(ratio: float) -> str:
     return f"{20 * np.log10(ratio):.1f}" if ratio > 1e-9 else "none left in 16 bits"
 
 
+def noise(second: np.ndarray, hertz: int) -> float:
+    """Mean square of one second less its tone, in steps; whole periods, so the line is one bin."""
+    bins = np.fft.rfft(second)
+    bins[hertz] = 0
+    return float((np.fft.irfft(bins, len(second)) ** 2).mean())
+
+
+def tones_of(rate: int, hertz: int) -> list[np.ndarray]:
+    """A second of a tone near full scale, at phases that spread its rounding errors."""
+    turn = 2 * np.pi * hertz * np.arange(rate) / rate
+    return [32_700 * np.sin(turn + 0.77 * phase) for phase in range(6)]
+
+
+def signal_to_noise(make: Callable[[int, int], Stream], pair: tuple[int, int], hertz: int) -> float:
+    noises = []
+    for tone in tones_of(pair[0], hertz):
+        out = run(make, pair, np.tile(tone, 3) / 32_767)[0] * 32_767
+        noises.append(noise(out[pair[1] : 2 * pair[1]], hertz))
+    return float(10 * np.log10(32_700**2 / 2 / np.mean(noises)))
+
+
+def bound(pair: tuple[int, int], hertz: int) -> float:
+    """What two roundings leave: an ideal resampler (by Fourier series) between them."""
+    noises = []
+    for tone in tones_of(pair[0], hertz):
+        bins, kept = np.fft.rfft(np.rint(tone)), np.zeros(pair[1] // 2 + 1, complex)
+        count = min(len(bins), len(kept)) - 1
+        kept[:count] = bins[:count]
+        ideal = np.fft.irfft(kept, pair[1]) * (pair[1] / pair[0])
+        noises.append(noise(np.rint(ideal), hertz))
+    return float(10 * np.log10(32_700**2 / 2 / np.mean(noises)))
+
+
 def quality_of(name: str, pair: tuple[int, int]) -> list[str]:
     make, (rate_in, rate_out) = STREAMS[name], pair
     narrow, time_in = min(pair) / 2, np.arange(rate_in) / rate_in
@@ -162,14 +195,8 @@ def quality_of(name: str, pair: tuple[int, int]) -> list[str]:
         lines = spectrum(out)
         where = np.linspace(0, rate_out / 2, len(lines))
         left = [lines[where > rate_in / 2].max() / 0.9]
-    tone = 0.97 * np.sin(2 * np.pi * 1_000 * time_in)
-    out, behind = run(make, pair, tone)
-    middle = slice(len(out) // 4, len(out) // 4 * 3)
-    turn = 2 * np.pi * 1_000 * np.arange(len(out))[middle] / rate_out
-    basis = np.stack([np.sin(turn), np.cos(turn)], 1)
-    weights, *_ = np.linalg.lstsq(basis, out[middle], rcond=None)
-    error = out[middle] - basis @ weights
-    snr = np.sqrt((weights**2).sum() / 2 / (error**2).mean())
+    loud = [signal_to_noise(make, pair, hertz) for hertz in (1_000, 3_300)]
+    behind = run(make, pair, np.zeros(rate_in))[1]
     data = sound(rate_in, rate_in)
     whole, parts = make(*pair), make(*pair)
     once = whole(data) + whole(None)
@@ -178,7 +205,7 @@ def quality_of(name: str, pair: tuple[int, int]) -> list[str]:
     return [
         f"{ripple[0]:.4f} / {ripple[1]:.4f}",
         decibels(max(left)),
-        decibels(snr),
+        f"{loud[0]:.1f} / {loud[1]:.1f}",
         f"{behind:.1f}",
         "exact" if once == cut else "differs",
         f"{off:+d}",
@@ -187,7 +214,8 @@ def quality_of(name: str, pair: tuple[int, int]) -> list[str]:
 
 def quality() -> None:
     for pair in [(48_000, 24_000), (24_000, 16_000), (8_000, 24_000)]:
-        rows = {}
+        limits = " / ".join(f"{bound(pair, hertz):.1f}" for hertz in (1_000, 3_300))
+        rows = {"limit of two roundings": ["-", "-", limits, "-", "-", "-"]}
         for name in STREAMS:
             try:
                 rows[name] = quality_of(name, pair)
@@ -198,7 +226,7 @@ def quality() -> None:
             [
                 "ripple to 0.8 / 0.9 of the band, dB",
                 "alias or image, dB",
-                "SNR 1 kHz, dB",
+                "SNR 1 / 3.3 kHz, dB",
                 "behind, ms (20 ms chunks, most)",
                 "chunked = whole",
                 "frames off",

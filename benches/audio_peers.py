@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from voxloop import audio
+from voxloop import _native, audio
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -20,6 +20,20 @@ Stream = Callable[[bytes | None], bytes]
 def voxloop(quality: audio.Quality) -> Callable[[int, int], Stream]:
     def make(rate_in: int, rate_out: int) -> Stream:
         stream = audio.Resampler(rate_in, rate_out, quality=quality)
+
+        def step(data: bytes | None) -> bytes:
+            return bytes(stream.flush() if data is None else stream.process(data))
+
+        return step
+
+    return make
+
+
+def forced(simd: str) -> Callable[[int, int], Stream]:
+    """The high quality on an older instruction set: what another processor would give."""
+
+    def make(rate_in: int, rate_out: int) -> Stream:
+        stream = _native.Resampler(rate_in, rate_out, 1, "high", simd)
 
         def step(data: bytes | None) -> bytes:
             return bytes(stream.flush() if data is None else stream.process(data))
@@ -118,6 +132,8 @@ def polyphase(rate_in: int, rate_out: int) -> Stream:
 STREAMS: dict[str, Callable[[int, int], Stream]] = {
     "voxloop high": voxloop("high"),
     "voxloop low_latency": voxloop("low_latency"),
+    "voxloop high on AVX2": forced("avx2"),
+    "voxloop high on SSE2": forced("sse2"),
     "soxr HQ": soxr("HQ"),
     "soxr VHQ": soxr("VHQ"),
     "livekit MEDIUM": livekit,

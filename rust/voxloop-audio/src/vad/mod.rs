@@ -1,5 +1,6 @@
 //! Voice activity detection: where speech starts and ends in a stream.
 
+mod click;
 mod edges;
 mod pair;
 mod steady;
@@ -7,6 +8,7 @@ mod tone;
 
 use std::fmt;
 
+use self::click::is_click;
 use self::pair::{WINDOW, is_pair};
 use self::steady::{Spectrum, Steady};
 use self::tone::is_tone;
@@ -62,8 +64,8 @@ impl VadOutput {
 ///
 /// The probabilities come from the network of the `earshot` crate, which works on 16 ms frames at
 /// 16 kHz; other rates are converted by a [`Resampler`] first. A frame that is one steady sinusoid,
-/// or with the two frames before it a pair of them, or the end of a quarter of a second of steady
-/// noise, gets probability 0, whatever the network says: it mistakes tones near 300 Hz, those of
+/// or with the two frames before it a pair of them or nothing but a click, or the end of a quarter
+/// of a second of steady noise, gets probability 0, whatever the network says: it mistakes tones near 300 Hz, those of
 /// telephones, and loud noise for a voice. All positions are in samples of the input from the start
 /// of the stream, and all results are the same however the input was cut.
 ///
@@ -239,6 +241,10 @@ fn judge(
     }
     if tone || steady.holds_tone() {
         // What it has heard would have it take the noise after the tone for speech.
+        network.reset();
+        return 0.0;
+    }
+    if is_click(window) {
         network.reset();
         return 0.0;
     }

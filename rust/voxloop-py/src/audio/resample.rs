@@ -68,16 +68,23 @@ impl Resampler {
 
 #[pymethods]
 impl Resampler {
+    /// `simd` names an instruction set other than the fastest, for benches and tests.
     #[new]
+    #[pyo3(signature = (rate_in, rate_out, channels, quality, simd = None))]
     fn new(
         py: Python<'_>,
         #[pyo3(from_py_with = argument::sample_rate)] rate_in: u32,
         #[pyo3(from_py_with = argument::sample_rate)] rate_out: u32,
         #[pyo3(from_py_with = argument::channels)] channels: u16,
         #[pyo3(from_py_with = argument::quality)] quality: core::Quality,
+        simd: Option<&str>,
     ) -> PyResult<Self> {
         let format = raised(py, core::Format::new(rate_in, channels, core::Encoding::Pcm16))?;
-        let inner = py.detach(|| core::Resampler::new(rate_in, rate_out, channels, quality));
+        let simd: Option<core::Simd> = raised(py, simd.map(str::parse).transpose())?;
+        let inner = py.detach(|| {
+            let new = core::Resampler::new(rate_in, rate_out, channels, quality)?;
+            if let Some(simd) = simd { new.with_simd(simd) } else { Ok(new) }
+        });
         Ok(Self { inner: Mutex::new((raised(py, inner)?, false)), format, rate_out })
     }
 
