@@ -345,3 +345,18 @@ proptest! {
         }
     }
 }
+
+/// Noise like a car's, in a telephone's band, a minute each.
+#[test]
+fn deep_noise_in_a_telephone_band_is_hardly_ever_speech() {
+    let mut worst = 0;
+    for (memory, dbfs) in [(0.985, -26.0), (0.985, -14.0), (0.997, -26.0), (0.997, -14.0)] {
+        let mut vad = Vad::new(8_000, VadSettings::default()).unwrap();
+        let mut out = VadOutput::default();
+        vad.process(&noise(8_000 * 60, memory, dbfs), &mut out).unwrap();
+        let speech = out.frames.iter().filter(|frame| frame.is_speech).count();
+        println!("{memory} {dbfs}: {speech} of {}", out.frames.len());
+        worst = worst.max(speech);
+    }
+    assert!(worst <= 112, "3 % of 3,749 frames: {worst}");
+}

@@ -24,14 +24,14 @@ const LINE: usize = 4;
 /// Edges of the bands in Hz, all within that of a telephone, and the largest standard deviation of
 /// the level in dB that noise has in each. Wider bands average more and move less.
 const BANDS: [(f64, f64, f64); 4] =
-    [(250.0, 500.0, 4.0), (500.0, 1_000.0, 2.8), (1_000.0, 2_000.0, 2.0), (2_000.0, 3_300.0, 1.7)];
+    [(250.0, 500.0, 3.0), (500.0, 1_000.0, 2.2), (1_000.0, 2_000.0, 1.6), (2_000.0, 3_300.0, 1.4)];
 /// Largest correlation of noise with itself at a pitch's distance.
 const VOICING: f32 = 0.45;
 /// Samples of the shortest and the longest pitch period: 400 and 60 Hz.
 const PITCH: (usize, usize) = (40, 266);
 /// What the pitch is looked for in is each sample less this part of the one before: noise that falls
-/// toward high frequencies correlates with itself otherwise.
-const EMPHASIS: f32 = 0.95;
+/// toward high frequencies, as a car's does from 10 Hz on, correlates with itself otherwise.
+const EMPHASIS: f32 = 0.998;
 /// Added to a band's power: -120 dBFS.
 const FLOOR: f64 = 1e-12;
 
