@@ -369,14 +369,16 @@ def wav_cases() -> dict[str, dict[str, Case]]:
         with wave.open(io.BytesIO(file)) as reader:
             return reader.getnframes()
 
-    def standard_write() -> bytes:
+    def standard_write(samples: bytes) -> bytes:
         out = io.BytesIO()
         with wave.open(out, "wb") as writer:
             writer.setparams((1, 2, 24_000, 0, "NONE", ""))
-            writer.writeframes(data)
+            writer.writeframes(samples)
         return out.getvalue()
 
     chunk = audio.AudioChunk(data, Format(24_000))
+    second = data[:48_000]
+    short_chunk = audio.AudioChunk(second, Format(24_000))
     return {
         "header": {
             "voxloop": lambda: audio.wav_info(file),
@@ -394,7 +396,11 @@ def wav_cases() -> dict[str, dict[str, Case]]:
         },
         "write PCM16": {
             "voxloop": lambda: audio.encode_wav(chunk),
-            "wave": standard_write,
+            "wave": lambda: standard_write(data),
+        },
+        "write PCM16, one second": {
+            "voxloop": lambda: audio.encode_wav(short_chunk),
+            "wave": lambda: standard_write(second),
         },
     }
 
