@@ -69,13 +69,13 @@ def ripple(pair: tuple[int, int], quality: Quality, edge: float) -> float:
 def worst_line(pair: tuple[int, int], quality: Quality) -> float:
     """The largest line that does not belong there, to the tones that made it, in float32.
 
-    Down: 40 tones from the narrower Nyquist frequency to the end of the input's band, denser near
-    the former. Up: 40 tones over the input's whole band, and the lines beyond it.
+    Down: 20 tones from the narrower Nyquist frequency to the end of the input's band, at least
+    48 Hz apart, or their lines would run into one another. Up: 40 tones over the input's whole
+    band, and the lines beyond it.
     """
     nyquist, end = min(pair) / 2, pair[0] / 2
     if pair[0] > pair[1]:
-        along = np.linspace(0.02, 0.995, 40) ** 2
-        outside = nyquist + along * (end - nyquist)
+        outside = nyquist + np.linspace(0.004, 0.995, 20) * (end - nyquist)
         out = resampled(tones(pair[0], outside, 0.5, 0.02).astype(np.float32), pair, quality)
         return decibels(lines(out, pair[1])[0].max() / 0.02)
     inside = np.linspace(0.02, 0.995, 40) * nyquist
