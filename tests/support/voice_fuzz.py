@@ -107,7 +107,8 @@ class Case:
         assert self.llm.open_streams == 0
         assert self.tools_open == 0
         assert self.streaming is None or self.streaming.open_sessions == 0
-        with self.workflow._conversation.exclusive() as history:
+        with self.workflow._conversation.exclusive():
+            history = self.workflow._conversation.items()
             calls = [item["call_id"] for item in history if item["type"] == "function_call"]
             outputs = [i["call_id"] for i in history if i["type"] == "function_call_output"]
             assert sorted(calls) == sorted(outputs)  # type: ignore[type-var]
