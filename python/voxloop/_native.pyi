@@ -12,7 +12,7 @@ _Width: TypeAlias = Literal["pcm_u8", "pcm24", "pcm32"]
 _Audio: TypeAlias = AudioChunk | Buffer | npt.NDArray[np.int16] | npt.NDArray[np.float32]
 _Header: TypeAlias = tuple[str, str, bool]
 
-WebSocketItem: TypeAlias = Handshake | tuple[str | bytes, float]
+WebSocketItem: TypeAlias = Handshake | tuple[str | bytes | AudioDelta | MediaCut, float]
 HttpItem: TypeAlias = HttpHead | bytes | None
 
 @final
@@ -444,6 +444,8 @@ class WebSocket:
         outbox_bytes: int,
         ca_file: str | None,
         allow_insecure_key: bool,
+        coalesce: float,
+        decode_audio: bool,
     ) -> WebSocket: ...
     def fileno(self) -> int: ...
     def send_fileno(self) -> int: ...
@@ -452,6 +454,83 @@ class WebSocket:
     def close(self, code: int, reason: str) -> None: ...
     def abort(self) -> None: ...
     def stats(self) -> _Stats: ...
+
+@final
+class AudioDelta:
+    """Sound of one part of an answer, decoded; pieces that came together are one."""
+
+    @property
+    def item_id(self) -> str: ...
+    @property
+    def response_id(self) -> str: ...
+    @property
+    def content_index(self) -> int: ...
+    @property
+    def output_index(self) -> int: ...
+    @property
+    def nbytes(self) -> int:
+        """Bytes of audio."""
+
+    @property
+    def taken(self) -> bool:
+        """Whether a sink has taken the audio."""
+
+    @property
+    def data(self) -> bytes:
+        """The audio; it may end inside a sample. Empty if a sink has taken it."""
+
+    def chunk(self) -> AudioChunk | None:
+        """PCM16 mono at 24,000 Hz, without a copy; None if it ends inside a sample."""
+
+    @property
+    def messages(self) -> list[tuple[str, float]]:
+        """The messages it came in, each with its time of arrival."""
+
+@final
+class CutItem:
+    """A message that was cut short."""
+
+    @property
+    def item_id(self) -> str: ...
+    @property
+    def response_id(self) -> str: ...
+    @property
+    def content_index(self) -> int: ...
+    @property
+    def heard_ms(self) -> int:
+        """How much of it was heard."""
+
+    @property
+    def in_conversation(self) -> bool:
+        """Whether the server can be told."""
+
+    @property
+    def sent(self) -> bool:
+        """Whether the server was told."""
+
+@final
+class MediaCut:
+    """An interruption that was carried out."""
+
+    @property
+    def reason(self) -> str:
+        """``server``, ``local`` or ``application``."""
+
+    @property
+    def items(self) -> list[CutItem]:
+        """What was not heard to its end, in the order of playing."""
+
+    @property
+    def muted(self) -> list[str]:
+        """Responses of which nothing more is played."""
+
+    @property
+    def at(self) -> float:
+        """When its cause arrived."""
+
+    @property
+    def seconds(self) -> float:
+        """From then until the sink was silent and the server's share was queued."""
 
 class _Stats(TypedDict):
     messages_in: int

@@ -12,6 +12,7 @@ from voxloop._errors import (
     ProtocolError,
     TlsFailed,
 )
+from voxloop._native import AudioDelta, CutItem, MediaCut
 from voxloop.net._auth import KEY_SOURCES, ApiKey, Secret, find_api_key, resolve_api_key
 from voxloop.net._frame import Frame
 from voxloop.net._http import HttpOptions, HttpResponse, Part, SseEvent, request, retry_delay
@@ -21,13 +22,16 @@ from voxloop.net._websocket import WebSocket, WebSocketOptions, open_websocket
 __all__ = [
     "KEY_SOURCES",
     "ApiKey",
+    "AudioDelta",
     "AuthenticationError",
     "ConnectFailed",
     "ConnectionClosed",
+    "CutItem",
     "Frame",
     "HandshakeRejected",
     "HttpOptions",
     "HttpResponse",
+    "MediaCut",
     "NetworkError",
     "NetworkTimeout",
     "Part",

@@ -29,6 +29,9 @@ class WebSocketOptions:
         max_message_bytes: A larger message ends the connection with close code 1009.
         inbox_bytes: Received and not yet taken; beyond it the socket is not read on.
         outbox_bytes: Queued and not yet written; beyond it `send` waits.
+        coalesce_ms: With ``decode_audio``: after a wake-up for sound, more sound waits up to this
+            long for company, so that one wake-up is for several pieces. The first piece after a
+            pause, and every other message, wakes at once. 0 turns it off.
         ca_file: PEM file with the roots to trust instead of the system's; without it the
             variable ``SSL_CERT_FILE`` is honoured.
         allow_insecure_key: Send credentials over plain ``ws://`` to a host that is not loopback.
@@ -41,6 +44,7 @@ class WebSocketOptions:
     max_message_bytes: int = 16 * 1024 * 1024
     inbox_bytes: int = 8 * 1024 * 1024
     outbox_bytes: int = 4 * 1024 * 1024
+    coalesce_ms: float = 20.0
     ca_file: str | None = None
     allow_insecure_key: bool = False
 
@@ -49,6 +53,8 @@ class WebSocketOptions:
             value = getattr(self, name)
             if value is not None and not 0 < value < 1e6:
                 raise ConfigError(f"{name} must be a positive number of seconds, not {value!r}")
+        if not 0 <= self.coalesce_ms <= 1000:
+            raise ConfigError(f"coalesce_ms must be 0 to 1000, not {self.coalesce_ms!r}")
         for name in ("max_message_bytes", "inbox_bytes", "outbox_bytes"):
             if getattr(self, name) < 1024:
                 raise ConfigError(f"{name} must be at least 1024, not {getattr(self, name)!r}")
@@ -187,6 +193,7 @@ async def open_websocket(
     headers: Mapping[str, str | Secret] | None = None,
     subprotocols: Iterable[str] = (),
     options: WebSocketOptions | None = None,
+    decode_audio: bool = False,
 ) -> AsyncIterator[WebSocket]:
     """Connect, and close on leaving the block.
 
@@ -195,6 +202,9 @@ async def open_websocket(
         headers: Added to the upgrade request. A `Secret` never appears in an error.
         subprotocols: Offered to the server, in order of preference.
         options: Limits and times.
+        decode_audio: Understand the sound of the Realtime protocol: it is decoded on the network
+            thread and comes as `AudioDelta`, in order with all other messages, and media can be
+            bound to the connection.
 
     Raises:
         ConnectFailed: Name, route or listener.
@@ -219,6 +229,8 @@ async def open_websocket(
         outbox_bytes=options.outbox_bytes,
         ca_file=options.ca_file,
         allow_insecure_key=options.allow_insecure_key,
+        coalesce=options.coalesce_ms / 1000.0,
+        decode_audio=decode_audio,
     )
     inbox: Inbox[_native.WebSocketItem] = Inbox(native)
     try:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from voxloop._errors import VoxloopError
 from voxloop.agents import ResolvedAgent
+from voxloop.net import AudioDelta
 from voxloop.realtime.config import SessionModelSettings
 from voxloop.wire import realtime as rt
 
@@ -20,6 +21,14 @@ class Received:
     """A frame, decoded."""
 
     event: rt.ServerMessage
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """Sound of an answer, decoded on the network thread."""
+
+    delta: AudioDelta
     at: float
 
 
@@ -183,6 +192,7 @@ class Raw:
 
 Input: TypeAlias = (
     Received
+    | Sound
     | BadFrame
     | Tick
     | Lost

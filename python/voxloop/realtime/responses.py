@@ -114,7 +114,7 @@ def cut_playback(step: Step) -> None:
     # A response outside the conversation goes on unless its own audio was playing.
     ids = [position.item.response_id for position in unheard]
     mute(step, [*ids, *([active] if active is not None else [])])
-    step.update(playback=Playback((), step.at))
+    step.update(playback=Playback((), step.at, state.playback.fresh_at))
 
 
 def mute(step: Step, response_ids: list[str]) -> None:

@@ -19,6 +19,7 @@ from voxloop._errors import (
     VoxloopError,
 )
 from voxloop.agents import Handoff, resolve
+from voxloop.net import AudioDelta, Frame
 from voxloop.providers import RealtimeTransport
 from voxloop.realtime import effects, inputs, reducer
 from voxloop.realtime.events import AudioEvent, ErrorEvent, Event
@@ -178,15 +179,29 @@ class Runner:
                 self.feed(inputs.Lost(_as_lost(error), time.monotonic()))
                 return
             for frame in frames:
-                self._take(frame.data, frame.at)
+                self._take(frame)
 
-    def _take(self, data: str | bytes, at: float) -> None:
-        if self.wire.wanted:
-            self.wire.publish(WireEvent("in", data, at))
-        try:
-            given: inputs.Input = inputs.Received(rt.decode_server(data), at)
-        except ProtocolError as error:
-            given = inputs.BadFrame(error, at)
+    def _take(self, frame: Frame) -> None:
+        data, at = frame
+        given: inputs.Input
+        if isinstance(data, AudioDelta):
+            if self.wire.wanted:
+                for text, when in data.messages:
+                    self.wire.publish(WireEvent("in", text, when))
+            quick = reducer.steady(self.state, data, at)
+            if quick is not None:
+                self.state, event = quick
+                self.events.publish(event)
+                self.observer.event(event, self.state)
+                return
+            given = inputs.Sound(data, at)
+        else:
+            if self.wire.wanted:
+                self.wire.publish(WireEvent("in", data, at))
+            try:
+                given = inputs.Received(rt.decode_server(data), at)
+            except ProtocolError as error:
+                given = inputs.BadFrame(error, at)
         try:
             self.feed(given)
         except Exception:

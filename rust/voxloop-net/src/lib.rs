@@ -34,7 +34,7 @@ pub use crate::retry::{
     Attempt, Decision, Failure, RetryPolicy, StopReason, is_quota_code, retry_after,
 };
 pub use crate::sse::{SseEvent, SseParser};
-pub use crate::ws::{TrySend, WsClient, WsConfig, WsItem, WsStats};
+pub use crate::ws::{Interpret, Reading, TrySend, WsClient, WsConfig, WsItem, WsSender, WsStats};
 
 /// The descriptor a consumer waits on.
 pub type WakeSignal = voxloop_queue::Signal;

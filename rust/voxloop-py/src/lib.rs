@@ -10,6 +10,7 @@ mod audio;
 mod buffer;
 mod error;
 mod net;
+mod realtime;
 
 use pyo3::prelude::*;
 
@@ -42,4 +43,6 @@ mod _native {
         Handshake, HttpCall, HttpHead, SseParser, WebSocket, after_fork_in_child,
         configure_runtime, live_tasks, retry_delay, shutdown,
     };
+    #[pymodule_export]
+    use super::realtime::{AudioDelta, CutItem, MediaCut};
 }

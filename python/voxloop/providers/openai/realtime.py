@@ -42,7 +42,9 @@ async def open_realtime(
     headers = merge_headers(endpoint.headers(key), target.headers)
     async with AsyncExitStack() as stack:
         try:
-            socket = await stack.enter_async_context(net.open_websocket(url, headers=headers))
+            socket = await stack.enter_async_context(
+                net.open_websocket(url, headers=headers, decode_audio=True)
+            )
         except HandshakeRejected as rejected:
             error = error_from_handshake(rejected, key=key)
             if error is rejected:

@@ -41,6 +41,8 @@ pub struct WsConfig {
     pub inbox_bytes: usize,
     /// Bytes sent and not written before sending is refused: 4 MiB.
     pub outbox_bytes: usize,
+    /// How long what an interpreter made may wait, so that one wake-up is for several: 20 ms.
+    pub coalesce: Duration,
     /// A PEM file of the only roots to trust, instead of `SSL_CERT_FILE` or the platform's.
     pub ca_file: Option<PathBuf>,
     /// Lets sensitive headers go unencrypted to another machine.
@@ -61,6 +63,7 @@ impl WsConfig {
             max_message_bytes: 16 << 20,
             inbox_bytes: 8 << 20,
             outbox_bytes: 4 << 20,
+            coalesce: Duration::from_millis(20),
             ca_file: None,
             allow_insecure_key: false,
         }
