@@ -13,6 +13,7 @@ _Audio: TypeAlias = AudioChunk | Buffer | npt.NDArray[np.int16] | npt.NDArray[np
 _Header: TypeAlias = tuple[str, str, bool]
 
 WebSocketItem: TypeAlias = Handshake | tuple[str | bytes | AudioDelta | MediaCut, float]
+_MediaReport: TypeAlias = tuple[str, AudioChunk | int | MediaCut | str | None]
 HttpItem: TypeAlias = HttpHead | bytes | None
 
 @final
@@ -476,6 +477,10 @@ class AudioDelta:
         """Whether a sink has taken the audio."""
 
     @property
+    def dropped(self) -> bool:
+        """Whether the audio was dropped: its answer was stopped, or there was no room."""
+
+    @property
     def data(self) -> bytes:
         """The audio; it may end inside a sample. Empty if a sink has taken it."""
 
@@ -525,12 +530,90 @@ class MediaCut:
         """Responses of which nothing more is played."""
 
     @property
+    def taken_bytes(self) -> int:
+        """Bytes of sound taken until then, all of them played or given up."""
+
+    @property
     def at(self) -> float:
         """When its cause arrived."""
 
     @property
     def seconds(self) -> float:
         """From then until the sink was silent and the server's share was queued."""
+
+@final
+class MediaSource:
+    """The native side of a source, to be attached once."""
+
+    @staticmethod
+    def clip(chunk: AudioChunk, realtime: bool, looped: bool, frame_ms: int) -> MediaSource: ...
+    @staticmethod
+    def pushed(queue: PushQueue) -> MediaSource: ...
+
+@final
+class MediaSink:
+    """The native side of a sink, to be attached once."""
+
+    @staticmethod
+    def null(sample_rate: int, buffer_ms: int) -> MediaSink: ...
+    @staticmethod
+    def wav(path: str, sample_rate: int, buffer_ms: int) -> MediaSink: ...
+    @staticmethod
+    def batches(sample_rate: int, buffer_ms: int, batch_ms: int) -> MediaSink: ...
+
+@final
+class PushQueue:
+    def __new__(cls, sample_rate: int, max_bytes: int) -> Self: ...
+    def send_fileno(self) -> int: ...
+    def try_send(self, data: str | bytes) -> bool: ...
+    def close(self) -> None: ...
+
+@final
+class Media:
+    def __new__(
+        cls,
+        *,
+        source: MediaSource | None,
+        sink: MediaSink | None,
+        input_format: str,
+        output_format: str,
+        frame_ms: int,
+        barge_in: bool,
+        local_vad: str | None,
+        keep_seconds: int,
+        prefix: str,
+    ) -> Self: ...
+    def bind(self, socket: WebSocket) -> int: ...
+    def unbind(self) -> None: ...
+    def cut(self) -> MediaCut | None: ...
+    def deliver(self, item_id: str, response_id: str, content_index: int, data: bytes) -> bool: ...
+    def outside(self, response_id: str) -> None: ...
+    def heard(self, item_id: str) -> tuple[int, int, int, int] | None: ...
+    def fileno(self) -> int: ...
+    def drain(self) -> list[_MediaReport]: ...
+    def close(self) -> None: ...
+    def abort(self) -> None: ...
+    def stats(self) -> _MediaFigures: ...
+
+class _MediaFigures(TypedDict):
+    frames_up: int
+    late_frames_up: int
+    worst_up: float
+    position_up: int
+    lost_up: int
+    kept_up: int
+    blocks_down: int
+    late_blocks_down: int
+    worst_down: float
+    pieces_down: int
+    late_pieces: int
+    overruns: int
+    underruns: int
+    played_frames: int
+    queued_frames: int
+    dropped_callback_frames: int
+    interruptions: int
+    recent: list[tuple[str, float, float, list[tuple[str, int]]]]
 
 class _Stats(TypedDict):
     messages_in: int

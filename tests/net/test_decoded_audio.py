@@ -1,4 +1,4 @@
-"""Sound of the Realtime protocol over a real socket: decoded, in order, joined, never other sound."""
+"""Sound of the Realtime protocol over a real socket: decoded, in order, never other sound."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from voxloop._native import AudioDelta, CutItem, MediaCut
 from voxloop.net._auth import KEY_SOURCES, ApiKey, Secret, find_api_key, resolve_api_key
 from voxloop.net._frame import Frame
 from voxloop.net._http import HttpOptions, HttpResponse, Part, SseEvent, request, retry_delay
+from voxloop.net._media import Interruption, MediaLink, MediaOptions, MediaReport, MediaStats
 from voxloop.net._runtime import configure
 from voxloop.net._websocket import WebSocket, WebSocketOptions, open_websocket
 
@@ -31,7 +32,12 @@ __all__ = [
     "HandshakeRejected",
     "HttpOptions",
     "HttpResponse",
+    "Interruption",
     "MediaCut",
+    "MediaLink",
+    "MediaOptions",
+    "MediaReport",
+    "MediaStats",
     "NetworkError",
     "NetworkTimeout",
     "Part",

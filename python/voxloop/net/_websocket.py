@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import trio
 
@@ -14,6 +14,9 @@ from voxloop._bridge import Inbox, Outbox, checkpoint, notify_closing
 from voxloop._errors import ConfigError, NetworkError, UseAfterClose
 from voxloop.net._auth import Secret
 from voxloop.net._frame import Frame
+
+if TYPE_CHECKING:
+    from voxloop.net._media import MediaLink
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +152,21 @@ class WebSocket:
         """
         self._check_open()
         await self._outbox.send(data)
+
+    def bind_media(self, media: MediaLink) -> int:
+        """Let media talk over this connection, which must have been opened with ``decode_audio``.
+
+        Audio that an earlier connection of theirs may have lost is sent again first.
+
+        Returns:
+            How many samples of the user's audio that is.
+
+        Raises:
+            ConfigError: The connection does not decode audio.
+            UseAfterClose: The block was left, or the media are closed.
+        """
+        self._check_open()
+        return media.bind_native(self._native)
 
     def stats(self) -> WebSocketStats:
         """Counters so far."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from voxloop.providers.protocols import (
     JsonObject,
     LanguageModel,
+    MediaTransport,
     ModelDone,
     ModelEvent,
     ModelRequest,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "JsonObject",
     "LanguageModel",
+    "MediaTransport",
     "ModelDone",
     "ModelEvent",
     "ModelRequest",

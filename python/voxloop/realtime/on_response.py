@@ -181,7 +181,19 @@ def audio_delta(step: Step, event: rt.ResponseOutputAudioDelta) -> None:
 
 def sound(step: Step, delta: AudioDelta) -> None:
     """More sound, decoded already."""
+    if delta.taken:
+        if not delta.dropped:
+            taken(step, delta.response_id, delta.nbytes)
+        return
     _heard(step, delta, delta.data, delta.chunk())
+
+
+def taken(step: Step, response_id: str, nbytes: int) -> None:
+    """More sound, which a sink plays and keeps the account of."""
+    ledger = step.state.playback
+    step.update(playback=replace(ledger, taken=ledger.taken + nbytes))
+    if response_id not in step.state.turn.muted and nbytes > 1:
+        _mark(step, step.state.turn.responses.get(response_id))
 
 
 def steady(state: State, delta: AudioDelta, at: float) -> tuple[State, AudioEvent] | None:
@@ -239,6 +251,15 @@ def _heard(
     step.update(playback=ledger)
     if whole == 0:
         return
+    _mark(step, track)
+    if chunk is None:
+        chunk = AudioChunk(data[:whole], PCM24K)
+    step.emit(AudioEvent(audio=chunk, item_id=event.item_id, response_id=response_id, at=step.at))
+
+
+def _mark(step: Step, track: ResponseTrack | None) -> None:
+    """Note that there is sound, and when."""
+    state = step.state
     if not state.link.voice_fixed:
         step.update(link=replace(state.link, voice_fixed=True))
     if track is not None and track.first_audio_at is None:
@@ -246,9 +267,6 @@ def _heard(
     if track is None or track.in_conversation:
         marked = latency.note(step.state.latency, "first_audio", step.at)
         step.update(latency=latency.note(marked, "last_audio", step.at))
-    if chunk is None:
-        chunk = AudioChunk(data[:whole], PCM24K)
-    step.emit(AudioEvent(audio=chunk, item_id=event.item_id, response_id=response_id, at=step.at))
 
 
 def audio_done(step: Step, event: rt.ResponseOutputAudioDone) -> None:

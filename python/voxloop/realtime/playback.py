@@ -56,11 +56,15 @@ class Playback:
         items: The items.
         ends_at: Time at which all audio handed out will have been played.
         fresh_at: When the last audio came, until a turn's latencies have taken note of it.
+        taken: Bytes of audio that a sink has taken; it keeps the account of those.
+        silent: How many of them the sink has told to be over.
     """
 
     items: tuple[PlayItem, ...] = ()
     ends_at: float = 0.0
     fresh_at: float | None = None
+    taken: int = 0
+    silent: int = 0
 
     @property
     def reported(self) -> bool:
@@ -88,6 +92,8 @@ class Playback:
 
     def playing(self, at: float) -> bool:
         """Whether audio that was handed out has not been played yet."""
+        if self.taken > self.silent:
+            return True
         return any(not position.finished for position in self.positions(at))
 
     def deadline(self) -> float | None:
@@ -107,7 +113,8 @@ def received(playback: Playback, item: PlayItem, milliseconds: float, at: float)
         items = (*playback.items, longer)
     else:
         items = tuple(longer if old is known else old for old in playback.items)
-    return Playback(items, max(playback.ends_at, at) + milliseconds / 1000.0, playback.fresh_at)
+    ends_at = max(playback.ends_at, at) + milliseconds / 1000.0
+    return replace(playback, items=items, ends_at=ends_at)
 
 
 def extended(
@@ -138,7 +145,7 @@ def extended(
         truncatable=last.truncatable,
     )
     ends_at = max(playback.ends_at, at) + milliseconds / 1000.0
-    return Playback((*items[:-1], longer), ends_at, at)
+    return Playback((*items[:-1], longer), ends_at, at, playback.taken, playback.silent)
 
 
 def reported(playback: Playback, item_id: str, played_ms: float) -> Playback:

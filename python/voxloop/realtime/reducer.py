@@ -19,6 +19,7 @@ from voxloop.realtime import (
     latency,
     on_input,
     on_item,
+    on_media,
     on_response,
     on_session,
     playback,
@@ -147,6 +148,10 @@ def _start(work: Step, _given: inputs.Start) -> None:
 _INPUTS: Final[dict[type[object], _Handler]] = {
     inputs.Received: _received,
     inputs.Sound: _sound,
+    inputs.SoundTaken: on_media.taken,
+    inputs.MediaAttached: on_media.attached,
+    inputs.MediaCut: on_media.cut,
+    inputs.MediaSilent: on_media.silent,
     inputs.BadFrame: _bad_frame,
     inputs.Tick: _tick,
     inputs.Lost: _lost,

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import trio
 
 from voxloop._errors import (
+    ConfigError,
     ConnectionClosed,
     NetworkError,
     ProtocolError,
@@ -19,8 +20,8 @@ from voxloop._errors import (
     VoxloopError,
 )
 from voxloop.agents import Handoff, resolve
-from voxloop.net import AudioDelta, Frame
-from voxloop.providers import RealtimeTransport
+from voxloop.net import AudioDelta, Frame, MediaCut, MediaLink
+from voxloop.providers import MediaTransport, RealtimeTransport
 from voxloop.realtime import effects, inputs, reducer
 from voxloop.realtime.events import AudioEvent, ErrorEvent, Event
 from voxloop.realtime.observe import Observer
@@ -72,6 +73,8 @@ class Runner:
         self.outbox = Outbox()
         self.observer = Observer(time.monotonic())
         self.context = context
+        self.media: MediaLink | None = None
+        """Source and sink that are attached now."""
         self._transport = transport
         self._nursery = nursery
         self._limiter = trio.CapacityLimiter(state.config.tool_concurrency)
@@ -117,6 +120,27 @@ class Runner:
         if self._error is None:
             raise UseAfterClose("the session is over: open another with realtime.open_session")
         raise self._error
+
+    def bind_media(self, media: MediaLink) -> int:
+        """Let media talk over the connection; samples of the user's audio that are sent again.
+
+        Raises:
+            ConfigError: The connection is none that they can talk over.
+        """
+        if not isinstance(self._transport, MediaTransport):
+            raise ConfigError(
+                "media need a connection of the network layer; this provider's has no place for "
+                "them: play AudioEvents and call send_audio instead"
+            )
+        again = self._transport.bind_media(media)
+        self.media = media
+        return again
+
+    def cut_media(self) -> None:
+        """Silence the sink, and enter how far it had come."""
+        found = None if self.media is None else self.media.cut()
+        if found is not None:
+            self.feed(inputs.MediaCut(found, time.monotonic()))
 
     def command(self, given: inputs.Input) -> None:
         """Feed a command of the application.
@@ -195,11 +219,15 @@ class Runner:
                 self.observer.event(event, self.state)
                 return
             given = inputs.Sound(data, at)
+            if data.taken:
+                self.observer.audio_taken(data.nbytes)
+        elif isinstance(data, MediaCut):
+            given = inputs.MediaCut(data, at)
         else:
             if self.wire.wanted:
                 self.wire.publish(WireEvent("in", data, at))
             try:
-                given = inputs.Received(rt.decode_server(data), at)
+                given = self._received(rt.decode_server(data), at)
             except ProtocolError as error:
                 given = inputs.BadFrame(error, at)
         try:
@@ -209,6 +237,15 @@ class Runner:
             _log.exception("a frame of the server could not be handled")
             failure = ProtocolError("a frame of the server could not be handled; see the log")
             self.events.publish(ErrorEvent(error=failure, at=at))
+
+    def _received(self, event: rt.ServerMessage, at: float) -> inputs.Input:
+        """An event that came as text; sound among it still belongs to the sink, if there is one."""
+        if self.media is not None and isinstance(event, rt.ResponseOutputAudioDelta):
+            place = (event.item_id, event.response_id, event.content_index)
+            if self.media.deliver(*place, event.delta):
+                self.observer.audio_taken(len(event.delta))
+                return inputs.SoundTaken(event, at)
+        return inputs.Received(event, at)
 
     async def _write(self) -> None:
         try:

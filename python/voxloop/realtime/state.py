@@ -154,12 +154,14 @@ class InputBuffer:
             (None: if the turn was not ended by the server before).
         ended_by_server: The server has ended a turn and heard no speech since.
         stopped_item: The message that the server is about to commit.
+        attached: A source sends audio that is not counted here.
     """
 
     uncommitted: int = 0
     commits: tuple[bool | None, ...] = ()
     ended_by_server: bool = False
     stopped_item: str | None = None
+    attached: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,8 @@ pub struct Cut {
     pub items: Vec<CutItem>,
     /// Responses of which nothing more is played.
     pub muted: Vec<String>,
+    /// Bytes of sound that were taken until then, all of which are played or given up.
+    pub taken_bytes: u64,
     /// When its cause arrived, by [`voxloop_net::monotonic_ns`].
     pub at_ns: u64,
     /// From then until the sink was silent and the truncations were queued, in nanoseconds.

@@ -8,10 +8,15 @@ use crate::codec::{Control, Delta, Event, event};
 use crate::cut::Cut;
 use crate::incoming::{Incoming, Piece};
 
+/// A commit has nothing but ids; anything longer is something else.
+const LONGEST_COMMIT: usize = 4_096;
+
 /// What media do with what the server says; called on the network thread.
 pub trait Listener: Send + Sync {
     /// Sound came. Whether it was taken: played, or dropped for good.
     fn sound(&self, delta: &Delta) -> Taken;
+    /// A commit or a clear of the user's audio is about to be queued by the caller.
+    fn settling(&self);
     /// Something happened that may stop the sound; if it did, how.
     fn control(&self, control: &Control, at_ns: u64) -> Option<Cut>;
 }
@@ -43,6 +48,18 @@ impl Hub {
         drop(before);
     }
 
+    /// The caller is about to queue a text.
+    pub fn sending(&self, text: &str) {
+        if text.len() < LONGEST_COMMIT
+            && text.contains("\"input_audio_buffer.c")
+            && let Event::Other("input_audio_buffer.commit" | "input_audio_buffer.clear") =
+                event(text)
+            && let Some(media) = self.listener()
+        {
+            media.settling();
+        }
+    }
+
     fn listener(&self) -> Option<Arc<dyn Listener>> {
         self.listener.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -54,7 +71,7 @@ impl Interpret<Incoming> for Hub {
             Event::Audio(delta) => {
                 let taken = self.listener().map_or(Taken::No, |media| media.sound(&delta));
                 let bytes = text.len() + if taken == Taken::No { delta.audio.len() } else { 0 };
-                let piece = Piece::new(delta, text, at_ns, taken != Taken::No);
+                let piece = Piece::new(delta, text, at_ns, taken);
                 Reading::Made { item: Incoming::Piece(piece), bytes, urgent: false }
             }
             Event::Other(kind) => {

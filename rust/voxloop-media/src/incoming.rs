@@ -5,6 +5,7 @@ use voxloop_net::Utf8Bytes;
 
 use crate::codec::Delta;
 use crate::cut::Cut;
+use crate::hub::Taken;
 
 /// Pieces of one part of an answer's sound that came one after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Piece {
     pub output_index: u32,
     /// The audio, `None` where a sink has taken it.
     pub audio: Option<Bytes>,
+    /// Whether its audio was dropped: its answer was stopped, or there was no room.
+    pub dropped: bool,
     /// How many bytes of audio it is.
     pub audio_bytes: usize,
     /// The messages it came in, each with its time of arrival.
@@ -26,15 +29,16 @@ pub struct Piece {
 }
 
 impl Piece {
-    /// A piece as it came; `taken` if a sink has its audio.
-    pub fn new(delta: Delta, text: Utf8Bytes, at_ns: u64, taken: bool) -> Self {
+    /// A piece as it came, and what became of its audio.
+    pub fn new(delta: Delta, text: Utf8Bytes, at_ns: u64, taken: Taken) -> Self {
         let audio_bytes = delta.audio.len();
         Self {
             item_id: delta.item_id,
             response_id: delta.response_id,
             content_index: delta.content_index,
             output_index: delta.output_index,
-            audio: (!taken).then(|| delta.audio.into()),
+            audio: (taken == Taken::No).then(|| delta.audio.into()),
+            dropped: taken == Taken::Dropped,
             audio_bytes,
             messages: vec![(text, at_ns)],
         }
@@ -50,6 +54,7 @@ impl Piece {
             && self.response_id == other.response_id
             && self.content_index == other.content_index
             && self.output_index == other.output_index
+            && self.dropped == other.dropped
             && self.audio.is_some() == other.audio.is_some()
     }
 }

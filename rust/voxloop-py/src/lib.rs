@@ -9,6 +9,7 @@
 mod audio;
 mod buffer;
 mod error;
+mod media;
 mod net;
 mod realtime;
 
@@ -38,6 +39,8 @@ mod _native {
     use super::audio::wav::{WavDecoder, WavInfo, wav_decode, wav_encode, wav_header, wav_parse};
     #[pymodule_export]
     use super::buffer::{AudioChunk, Format};
+    #[pymodule_export]
+    use super::media::{Media, MediaSink, MediaSource, PushQueue};
     #[pymodule_export]
     use super::net::{
         Handshake, HttpCall, HttpHead, SseParser, WebSocket, after_fork_in_child,

@@ -51,6 +51,12 @@ impl AudioDelta {
         self.piece.audio.is_none()
     }
 
+    /// Whether the audio was dropped: its answer was stopped, or there was no room for it.
+    #[getter]
+    fn dropped(&self) -> bool {
+        self.piece.dropped
+    }
+
     /// The bytes as they came; they may end inside a sample. Empty if a sink has taken them.
     #[getter]
     fn data(&self) -> &[u8] {
@@ -94,6 +100,7 @@ pub(crate) struct MediaCut {
     reason: &'static str,
     items: Vec<CutItem>,
     muted: Vec<String>,
+    taken_bytes: u64,
     at: f64,
     seconds: f64,
 }
@@ -112,6 +119,7 @@ impl From<Cut> for MediaCut {
             reason: cut.reason.name(),
             items: items.collect(),
             muted: cut.muted,
+            taken_bytes: cut.taken_bytes,
             at: seconds(cut.at_ns),
             seconds: seconds(cut.took_ns),
         }
