@@ -53,8 +53,8 @@ pub struct DownlinkStats {
 #[derive(Debug)]
 struct Item {
     serial: u64,
-    item_id: String,
-    response_id: String,
+    id: String,
+    response: String,
     content_index: u32,
     carry: Option<u8>,
     received: u64,
@@ -160,9 +160,8 @@ impl Downlink {
     }
 
     fn item(&mut self, delta: &Delta) -> usize {
-        let same = |item: &Item| {
-            item.item_id == delta.item_id && item.content_index == delta.content_index
-        };
+        let same =
+            |item: &Item| item.id == delta.item_id && item.content_index == delta.content_index;
         if let Some(index) = self.items.iter().rposition(same) {
             self.items[index].done = false;
             return index;
@@ -170,8 +169,8 @@ impl Downlink {
         self.serial += 1;
         self.items.push_back(Item {
             serial: self.serial,
-            item_id: delta.item_id.clone(),
-            response_id: delta.response_id.clone(),
+            id: delta.item_id.clone(),
+            response: delta.response_id.clone(),
             content_index: delta.content_index,
             carry: None,
             received: 0,
@@ -211,13 +210,13 @@ impl Downlink {
 
     /// All sound of a part has come.
     pub fn audio_done(&mut self, item_id: &str, content_index: u32) {
-        self.finish(|item| item.item_id == item_id && item.content_index == content_index);
+        self.finish(|item| item.id == item_id && item.content_index == content_index);
     }
 
     /// A response ended; no more sound of it comes.
     pub fn response_done(&mut self, response_id: &str) {
         self.answers.done(response_id);
-        self.finish(|item| item.response_id == response_id);
+        self.finish(|item| item.response == response_id);
     }
 
     fn finish(&mut self, which: impl Fn(&Item) -> bool) {
@@ -305,21 +304,21 @@ impl Downlink {
             let heard = self.ledger.heard(&item.serial);
             let awaited = !item.done
                 && item.received > 0
-                && self.answers.active() == Some(item.response_id.as_str());
+                && self.answers.active() == Some(item.response.as_str());
             item.done = true;
             if heard.pending == 0 && !awaited {
                 continue;
             }
             items.push(CutItem {
-                item_id: item.item_id.clone(),
-                response_id: item.response_id.clone(),
+                item_id: item.id.clone(),
+                response_id: item.response.clone(),
                 content_index: item.content_index,
                 heard_ms: self.ledger.heard_ms(&item.serial),
                 in_conversation: item.in_conversation,
                 sent: false,
             });
-            if self.answers.mute(&item.response_id) {
-                muted.push(item.response_id.clone());
+            if self.answers.mute(&item.response) {
+                muted.push(item.response.clone());
             }
         }
         if let Some(active) = self.answers.active().map(str::to_owned)
@@ -340,7 +339,7 @@ impl Downlink {
     pub fn heard(&self, item_id: &str) -> Option<(Heard, u64)> {
         // Messages have one part of audio; of several, the last one that was heard at all counts.
         let mut found = None;
-        for item in self.items.iter().filter(|item| item.item_id == item_id) {
+        for item in self.items.iter().filter(|item| item.id == item_id) {
             let heard = self.ledger.heard(&item.serial);
             if found.is_none() || heard.played > 0 {
                 found = Some((heard, self.ledger.heard_ms(&item.serial)));
@@ -352,7 +351,7 @@ impl Downlink {
     /// The message that is being played, or plays next.
     pub fn current(&self) -> Option<&str> {
         let serial = self.ledger.current()?;
-        self.items.iter().find(|item| item.serial == *serial).map(|item| item.item_id.as_str())
+        self.items.iter().find(|item| item.serial == *serial).map(|item| item.id.as_str())
     }
 
     /// The counters.

@@ -59,16 +59,14 @@ impl Piece {
     }
 }
 
-/// Joins a run of pieces of one part to one.
-///
-/// # Errors
-/// `next` itself when it belongs to another part; `run` is as it was then.
-pub fn join(run: &mut Vec<Piece>, next: Piece) -> Result<(), Piece> {
+/// Adds to a run of pieces of one part; gives `next` back if it belongs to another one.
+#[must_use]
+pub fn join(run: &mut Vec<Piece>, next: Piece) -> Option<Piece> {
     if run.first().is_some_and(|first| !first.continues(&next)) {
-        return Err(next);
+        return Some(next);
     }
     run.push(next);
-    Ok(())
+    None
 }
 
 /// One piece of a run that [`join`] has made; `None` for an empty run, which is empty afterwards.

@@ -34,9 +34,10 @@ struct Paced<'a> {
 pub(crate) async fn run(shared: Arc<Shared>, sink: Box<dyn Sink>, rate: u32) {
     let Some(down) = &shared.down else { return };
     let frames = rate / BLOCKS;
-    let Ok(pacer) = Pacer::new(rate, frames, CATCH_UP) else { return };
+    let Ok(schedule) = Pacer::new(rate, frames, CATCH_UP) else { return };
     let block = vec![0; frames as usize];
-    let mut paced = Paced { shared: &shared, down, sink, pacer, number: 0, block, rate, dry: true };
+    let mut paced =
+        Paced { shared: &shared, down, sink, pacer: schedule, number: 0, block, rate, dry: true };
     let mut closing = shared.closing.subscribe();
     let ended = tokio::select! {
         ended = paced.play() => ended,

@@ -14,13 +14,11 @@ impl SinkPort {
     ///
     /// It takes a lock that is held for microseconds, by the network thread and for figures.
     pub fn pull(&self, block: &mut [i16]) -> usize {
-        match &self.0.down {
-            Some(down) => lock(down).pull(block),
-            None => {
-                block.fill(0);
-                0
-            }
-        }
+        let Some(down) = &self.0.down else {
+            block.fill(0);
+            return 0;
+        };
+        lock(down).pull(block)
     }
 
     /// Says how many of the samples of sound that were pulled have become audible since.

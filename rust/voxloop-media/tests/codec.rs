@@ -1,5 +1,7 @@
 //! The scan of audio events against a full parse of the same text.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
@@ -62,7 +64,7 @@ fn written(text: &str, escapes: &[bool]) -> String {
             _ if escape || letter < ' ' => {
                 let mut units = [0; 2];
                 for unit in letter.encode_utf16(&mut units) {
-                    out.push_str(&format!("\\u{unit:04x}"));
+                    write!(out, "\\u{unit:04x}").expect("a String takes all");
                 }
             }
             _ => out.push(letter),
@@ -163,12 +165,14 @@ fn object() -> impl Strategy<Value = String> {
     let any_members = proptest::collection::vec(member(true), 0..9);
     (prop_oneof![3 => good.prop_shuffle(), 2 => any_members], proptest::collection::vec(blank(), 5))
         .prop_map(|(members, blanks)| {
-            let [a, b, c, d, e] = blanks.try_into().unwrap();
+            let at = |place: usize| blanks[place].as_str();
             let members: Vec<String> = members
                 .into_iter()
-                .map(|(name, value)| format!("{a}{}{b}:{c}{value}{d}", json!(name)))
+                .map(|(name, value)| {
+                    format!("{}{}{}:{}{value}{}", at(0), json!(name), at(1), at(2), at(3))
+                })
                 .collect();
-            format!("{e}{{{}}}{a}", members.join(","))
+            format!("{}{{{}}}{}", at(4), members.join(","), at(0))
         })
 }
 

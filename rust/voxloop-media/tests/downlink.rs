@@ -10,7 +10,8 @@ use voxloop_media::{Downlink, DownlinkSettings, Taken, WireFormat};
 const TICK_MS: u64 = 20;
 
 fn downlink(format: WireFormat, sink_rate: u32, target_ms: u32) -> Downlink {
-    Downlink::new(DownlinkSettings { format, sink_rate, target_ms, capacity_s: 60 }).unwrap()
+    Downlink::new(DownlinkSettings { format, sink_rate, target_ms, capacity_s: 60 })
+        .expect("settings in range")
 }
 
 fn delta(item: &str, response: &str, audio: Vec<u8>) -> Delta {
@@ -80,7 +81,7 @@ impl World {
         let place = self.random.below(self.open.len() as u64) as usize;
         let (item, response) = self.open[place].clone();
         let frames = self.random.below(4_000);
-        let number = item.parse::<i16>().unwrap();
+        let number = item.parse::<i16>().expect("items have numbers");
         let piece = delta(&item, &response, samples((0..frames).map(|_| number)));
         if self.down.sound(&piece) == Taken::Played && frames > 0 {
             *self.received.entry(item).or_default() += frames;
@@ -98,7 +99,7 @@ impl World {
     }
 
     fn heard_of(&self, item: &str) -> u64 {
-        self.heard.get(&item.parse().unwrap()).copied().unwrap_or(0)
+        self.heard.get(&item.parse().expect("items have numbers")).copied().unwrap_or(0)
     }
 
     fn end_one(&mut self) {

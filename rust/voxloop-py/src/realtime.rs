@@ -145,7 +145,7 @@ impl<'py> Batch<'py> {
     pub(crate) fn incoming(&mut self, item: Incoming) -> PyResult<()> {
         match item {
             Incoming::Piece(piece) => {
-                if let Err(other) = join(&mut self.run, piece) {
+                if let Some(other) = join(&mut self.run, piece) {
                     self.close_run()?;
                     self.run.push(other);
                 }
