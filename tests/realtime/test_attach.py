@@ -267,3 +267,39 @@ async def test_what_cannot_be_attached_is_refused(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="media"):
             async with session.attach(sink=audio.NullSink()):
                 pass
+
+
+async def test_sound_in_an_unusual_shape_is_played_and_broken_sound_is_an_error(
+    tmp_path: Path,
+) -> None:
+    answer = counter(0.2)
+    place = {"response_id": "r", "item_id": "i", "output_index": 0}
+    kind = "response.output_audio.delta"
+
+    def sound(data: str, **fields: object) -> s.Emit:
+        return s.Emit({"type": kind, "delta": data, **place, **fields})
+
+    first, second, third = (
+        base64.b64encode(part).decode() for part in (answer[:3_201], answer[3_201:6_400], b"")
+    )
+    rest = base64.b64encode(answer[6_400:]).decode()
+    plan = s.Script(
+        steps=(
+            s.Until("conversation.item.create"),
+            s.Emit({"type": "response.created", "response": {"id": "r"}}),
+            sound(first, content_index=0),
+            sound("!!!!", content_index=0),
+            sound(second, content_index="0"),
+            sound(third),
+            sound(rest, content_index=None, event_id=7),
+            s.Emit({"type": "response.done", "response": {"id": "r", "status": "completed"}}),
+        )
+    )
+    async with session_with(plan) as (_, session):
+        async with session.attach(sink=audio.WavSink(tmp_path / "out.wav")):
+            await session.send_message("Go on.", respond=False)
+            events = await listening(session)
+    (error,) = only(events, realtime.ErrorEvent)
+    assert error.error.code == "protocol"
+    assert only(events, realtime.AudioEvent) == []
+    assert bytes(audio.read_wav(tmp_path / "out.wav")) == answer

@@ -10,6 +10,7 @@ const KEPT: usize = 64;
 pub struct Answers {
     active: Option<String>,
     outside: VecDeque<String>,
+    over: VecDeque<String>,
     muted: VecDeque<String>,
 }
 
@@ -28,6 +29,14 @@ impl Answers {
         if self.active.as_deref() == Some(id) {
             self.active = None;
         }
+        if !self.is_over(id) {
+            remember(&mut self.over, id);
+        }
+    }
+
+    /// Whether a response has ended.
+    pub fn is_over(&self, id: &str) -> bool {
+        self.over.iter().any(|known| known == id)
     }
 
     /// The running response of the conversation.
@@ -78,6 +87,7 @@ mod tests {
         assert!(answers.mute("a") && !answers.mute("a"));
         answers.done("a");
         assert_eq!(answers.active(), None);
+        assert!(answers.is_over("a") && !answers.is_over("b"));
         for n in 0..KEPT {
             answers.mute(&n.to_string());
         }

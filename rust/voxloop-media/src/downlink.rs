@@ -156,6 +156,10 @@ impl Downlink {
             self.ledger.queue(serial, frames);
             self.feed(frames);
         }
+        if self.answers.is_over(&delta.response_id) {
+            // It took a longer way than the end of its response: that end still stands.
+            self.finish(|item| item.response == delta.response_id);
+        }
         Taken::Played
     }
 

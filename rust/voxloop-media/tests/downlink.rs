@@ -217,6 +217,17 @@ fn a_part_heard_to_its_end_is_cut_only_while_more_of_it_may_come() {
 }
 
 #[test]
+fn sound_that_comes_after_the_end_of_its_response_is_played_to_its_end() {
+    let mut down = downlink(WireFormat::Pcm16, 24_000, 60);
+    down.answers().created("r", true);
+    down.sound(&delta("a", "r", samples([1; 480])));
+    down.response_done("r");
+    down.sound(&delta("a", "r", samples([2; 480])));
+    assert_eq!(play(&mut down, 3, 480).len(), 960);
+    assert_eq!(down.fell_silent(), Some(1_920));
+}
+
+#[test]
 fn a_response_outside_the_conversation_is_known_as_such() {
     let mut down = downlink(WireFormat::Ulaw, 8_000, 0);
     down.answers().created("side", false);
