@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import array
 import base64
+import gc
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 import trio
 
 from support.sessions import GREETER, MANUAL, only, until
-from voxloop import audio, realtime, testing
+from voxloop import _native, audio, realtime, testing
 from voxloop._errors import AudioFormatError, ConcurrencyError, ConfigError, UseAfterClose
 from voxloop.testing import script as s
 
@@ -303,3 +305,25 @@ async def test_sound_in_an_unusual_shape_is_played_and_broken_sound_is_an_error(
     assert error.error.code == "protocol"
     assert only(events, realtime.AudioEvent) == []
     assert bytes(audio.read_wav(tmp_path / "out.wav")) == answer
+
+
+async def test_descriptors_and_tasks_are_given_back(tmp_path: Path) -> None:
+    def descriptors() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("descriptors are counted where the system lists them")
+    async with session_with(s.Script()) as (_, session):
+        for _ in range(2):  # what is made once for a process is there after the first
+            async with session.attach(audio.WavSource(counter(1.0)), audio.NullSink()):
+                await trio.sleep(0.02)
+        before, tasks = descriptors(), _native.live_tasks()
+        for number in range(20):
+            source = audio.PushSource() if number % 2 else audio.WavSource(counter(1.0), loop=True)
+            async with session.attach(source, audio.WavSink(tmp_path / "x.wav")):
+                await trio.sleep(0.01)
+                assert _native.live_tasks() == tasks + 1
+            del source
+        await reached(lambda: _native.live_tasks() == tasks)
+        gc.collect()
+        assert descriptors() <= before
