@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name build.rs)
 SAY := @printf '\n== %s\n'
 
-.PHONY: help demo test test-rust test-python test-pythons test-peers lint format wheel bench-bridge bench-first-audio bench-audio clean
+.PHONY: help demo test test-rust test-python soak-reconnect soak-orders test-pythons test-peers lint format wheel bench-bridge bench-first-audio bench-audio soak-voice clean
 
 help: ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -51,6 +51,12 @@ test-rust: $(VENV)/.made
 test-python: $(VENV)/.test
 	$(SAY) "Python tests"
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+soak-reconnect: $(VENV)/.test ## A thousand connections lost at random moments (some minutes)
+	@VOXLOOP_RECONNECTS=$${VOXLOOP_RECONNECTS:-1000} $(BIN)/python -m pytest --timeout 3600 -s tests/realtime/test_lost_connections.py
+
+soak-orders: $(VENV)/.test ## A million random orders of events, commands and losses (an hour)
+	@VOXLOOP_ORDERS=$${VOXLOOP_ORDERS:-1000000} $(BIN)/python -m pytest --timeout 36000 -s --numprocesses 2 tests/realtime/test_orders.py -k random
 
 test-pythons: $(VENV)/.test ## Import, native tests and demo on every other CPython found, with one abi3 wheel
 	@scripts/other-pythons.sh
@@ -108,6 +114,10 @@ bench-first-audio: $(VENV)/.test ## Measure the time from the end of a turn to t
 
 bench-audio: .venv-bench/.made ## Measure resampling, WAV, G.711 and PCM against their peers
 	@.venv-bench/bin/python benches/audio.py $(ARGS)
+
+soak-voice: $(VENV)/.test ## Cancel a voice pipeline at 10,000 random points, then stream an hour through it
+	@VOXLOOP_FUZZ_CASES=10000 $(BIN)/python -m pytest -q -s -o faulthandler_timeout=0 tests/voice/test_cancel_fuzz.py
+	@$(BIN)/python benches/voice_soak.py $(ARGS)
 
 clean: ## Remove what was built
 	rm -rf $(VENV) .venv-* target dist voxloop-demo

@@ -14,6 +14,7 @@
     │   ├── ConnectionClosed (trio.BrokenResourceError)
     │   └── ProtocolError                   the peer broke the protocol
     ├── UseAfterClose (trio.ClosedResourceError)
+    ├── BufferFull (trio.WouldBlock)        nothing was taken; wait, or drop something
     ├── ConcurrencyError (trio.BusyResourceError)
     ├── ForkedProcessError                  a handle made before fork, used in the child
     ├── NativeCrash                         a bug of ours, kept to one connection
@@ -25,7 +26,9 @@
     ├── ModelFileError                      a local model file is absent or altered
     ├── SpeechToTextError
     ├── TextToSpeechError
+    ├── StoreError                          a store of conversations could not be read or written
     └── AgentError
+        ├── GuardrailTripped                a guardrail ended the run
         ├── ToolError
         ├── ModelBehaviorError
         └── MaxTurnsExceeded
@@ -203,6 +206,13 @@ class UseAfterClose(VoxloopError, trio.ClosedResourceError):
     code = "use_after_close"
 
 
+class BufferFull(VoxloopError, trio.WouldBlock):
+    """A buffer that takes no more for now; nothing of what was given was taken."""
+
+    code = "buffer_full"
+    retryable = True
+
+
 class ConcurrencyError(VoxloopError, trio.BusyResourceError):
     """Two tasks used at once what only one may use."""
 
@@ -327,10 +337,40 @@ class TextToSpeechError(VoxloopError):
     code = "tts_failed"
 
 
+class StoreError(VoxloopError):
+    """A store of conversations could not be read or written.
+
+    ``code`` is ``"store_corrupt"`` for a file that is no store, or no longer one, and
+    ``"store_busy"`` where another process holds it.
+    """
+
+    code = "store_failed"
+
+
 class AgentError(VoxloopError):
     """The agent loop could not go on."""
 
     code = "agent_failed"
+
+
+class GuardrailTripped(AgentError):
+    """A guardrail ended the run.
+
+    Attributes:
+        guardrail: Its name.
+        stage: ``"input"``, ``"output"``, ``"tool_input"`` or ``"tool_output"``.
+        info: What the guardrail told the application.
+    """
+
+    code = "guardrail_tripped"
+
+    def __init__(
+        self, message: str, *, guardrail: str, stage: str = "", info: object = None
+    ) -> None:
+        super().__init__(message)
+        self.guardrail = guardrail
+        self.stage = stage
+        self.info = info
 
 
 class ToolError(AgentError):

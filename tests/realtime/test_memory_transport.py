@@ -53,7 +53,10 @@ async def test_an_error_of_the_connection_comes_last() -> None:
     transport = testing.MemoryTransport()
     transport.deliver(CREATED)
     transport.end(ConnectionClosed("lost", close_code=1006))
-    async with realtime.open_session(Agent("A"), provider=transport.provider()) as session:
+    once = realtime.ModelConfig(reconnect=realtime.Reconnect(enabled=False))
+    async with realtime.open_session(
+        Agent("A"), provider=transport.provider(), model_config=once
+    ) as session:
         with pytest.raises(ConnectionClosed), trio.fail_after(5):
             async for _event in session:
                 pass

@@ -29,7 +29,7 @@ async def test_a_spoken_question_with_a_tool_call() -> None:
             await session.commit_audio()
             events = await until(session, realtime.AgentEndEvent, 2)
             assert session.usage.responses == 2
-            assert session.session_id == "sess_test"
+            assert session.session_id == "sess_1"
     (call,) = only(events, realtime.ToolCallEvent)
     assert (call.name, call.args) == ("get_weather", {"location": "Rome"})
     (result,) = only(events, realtime.ToolResultEvent)
@@ -286,7 +286,10 @@ async def test_a_lost_connection_is_raised_after_all_events(step: s.Step) -> Non
         steps=(s.UntilSent("response.output_item.done"), step),
     )
     async with testing.RealtimeServer(plan) as server:
-        async with realtime.open_session(GREETER, provider=server.provider()) as session:
+        once = realtime.ModelConfig(reconnect=realtime.Reconnect(enabled=False))
+        async with realtime.open_session(
+            GREETER, provider=server.provider(), model_config=once
+        ) as session:
             await session.send_message("Hello")
             await trio.sleep(0.3)  # all of it has come, and nothing was read
             events: list[realtime.Event] = []

@@ -67,6 +67,54 @@ async def test_who_lets_too_many_events_pile_up_is_cut_off_after_what_is_there()
     assert await fast.__anext__() == 6
 
 
+async def test_a_channel_that_nobody_reads_ends_nothing_and_holds_nothing() -> None:
+    hub: Hub[object] = Hub(sized)
+    own = hub.add(unasked=True)
+    own._limits = (3, 10)
+    for number in range(3):
+        hub.publish(number)
+    hub.publish(b"sound")
+    hub.publish(3)  # one too many: it lets go of all
+    for number in range(4, 5_000):
+        hub.publish(number)
+    assert own.dropped == 5_001
+    assert own.open
+    assert hub.wanted
+    async with trio.open_nursery() as nursery:
+        got: list[object] = []
+
+        async def read() -> None:
+            got.extend(await take(own, 2))
+
+        nursery.start_soon(read)
+        await trio.testing.wait_all_tasks_blocked()
+        hub.publish("first")
+        hub.publish("second")
+    assert got == ["first", "second"]
+    for number in range(4):  # from now on it is a channel like all others
+        hub.publish(number)
+    assert not own.open
+
+
+async def test_a_channel_that_fell_asleep_still_tells_the_end() -> None:
+    hub: Hub[object] = Hub(sized)
+    own = hub.add(unasked=True)
+    own._limits = (1, 1)
+    for number in range(5):
+        hub.publish(number)
+    hub.finish(VoxloopError("over"))
+    with pytest.raises(VoxloopError, match="over"):
+        await own.__anext__()
+
+
+async def test_sound_and_events_keep_their_order() -> None:
+    subscription: Subscription[object] = Subscription(sized)
+    order: list[object] = [1, b"a", b"b", 2, 3, b"c", 4]
+    for event in order:
+        subscription.push(event)
+    assert await take(subscription, len(order)) == order
+
+
 async def test_two_tasks_may_not_share_one_subscription() -> None:
     subscription: Subscription[object] = Subscription(sized)
     async with trio.open_nursery() as nursery:

@@ -8,15 +8,17 @@ from typing import Any, TypeVar
 
 import trio
 
-from voxloop._errors import VoxloopError
+from voxloop._errors import ConnectionClosed, VoxloopError
 from voxloop.agents import Agent, ResolvedAgent, resolve
-from voxloop.realtime import RunConfig, effects, inputs, reducer
+from voxloop.realtime import Reconnect, RunConfig, effects, inputs, reducer
 from voxloop.realtime.events import Event
 from voxloop.realtime.state import State, initial
 from voxloop.tools import RunContext
 from voxloop.wire import realtime as rt
 
 E = TypeVar("E")
+WALL = 1_000_000.0
+"""Unix seconds at the driver's second 0."""
 
 
 def resolved(agent: Agent) -> ResolvedAgent:
@@ -27,9 +29,18 @@ def resolved(agent: Agent) -> ResolvedAgent:
 class Driver:
     """A session without a connection."""
 
-    def __init__(self, agent: Agent | None = None, config: RunConfig | None = None) -> None:
+    def __init__(
+        self,
+        agent: Agent | ResolvedAgent | None = None,
+        config: RunConfig | None = None,
+        reconnect: Reconnect | None = None,
+    ) -> None:
+        who = agent or Agent("Greeter", "Be kind.")
         self.state: State = initial(
-            resolved(agent or Agent("Greeter", "Be kind.")), config or RunConfig(), prefix="t"
+            resolved(who) if isinstance(who, Agent) else who,
+            config or RunConfig(),
+            prefix="t",
+            reconnect=reconnect,
         )
         self.at = 100.0
         self.effects: list[effects.Effect] = []
@@ -45,13 +56,15 @@ class Driver:
         for effect in todo:
             if isinstance(effect, effects.Send):
                 self.sent.append(json.loads(rt.encode(effect.event)))
+            elif isinstance(effect, effects.Switch):
+                self.sent.append({"type": "switch", "epoch": effect.epoch})
             elif isinstance(effect, effects.Emit):
                 self.events.append(effect.event)
         return self.effects
 
     def start(self) -> Driver:
         """The first update, accepted; nothing of it stays in the lists."""
-        self.feed(inputs.Start(self.at))
+        self.feed(inputs.Start(self.at, WALL + self.at))
         self.server("session.created", session={"type": "realtime", "id": "sess_1"})
         self.server("session.updated", session={"type": "realtime", "id": "sess_1"})
         self.clear()
@@ -145,6 +158,26 @@ class Driver:
     def error(self, code: str, *, event_id: str | None = None, **fields: Any) -> None:
         detail = {"type": "invalid_request_error", "code": code, "message": code, **fields}
         self.server("error", error={**detail, "event_id": event_id})
+
+    def lose(self, error: VoxloopError | None = None) -> None:
+        """The connection in use breaks."""
+        lost = error or ConnectionClosed("the connection broke")
+        self.feed(inputs.Lost(lost, self.at, self.state.line.epoch))
+
+    def open(self) -> None:
+        """The connection that was asked for stands, and the server speaks on it."""
+        epoch = self.state.line.coming
+        assert epoch is not None
+        self.feed(inputs.Opened(epoch, self.at, WALL + self.at))
+        self.feed(inputs.Heard(epoch, self.at))
+
+    def expires_in(self, seconds: float) -> None:
+        """The server says when it will end the session."""
+        session = {"type": "realtime", "expires_at": int(WALL + self.at + seconds)}
+        self.server("session.created", session=session)
+
+    def append(self, data: bytes) -> None:
+        self.feed(inputs.AppendAudio(data, self.at))
 
     def speech(self, kind: str, item: str = "u1") -> None:
         name = "audio_start_ms" if kind == "started" else "audio_end_ms"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import trio
 
-from voxloop import voice
+from voxloop import audio, voice
 from voxloop.testing import ScriptedLLM, ScriptedProvider, ScriptedSTT, ScriptedTTS, utterance
 
 SPEECH = utterance(0.6)
@@ -27,7 +27,11 @@ def pipeline(
     llm: ScriptedLLM | None = None,
     **config: Any,
 ) -> voice.Pipeline:
-    """A pipeline on scripted engines; the default recogniser hears "hello"."""
+    """A pipeline on scripted engines; the default recogniser hears "hello".
+
+    Speech is pushed faster than it was spoken, so answers are not broken off by it unless asked.
+    """
+    config.setdefault("queue_policy", "queue")
     provider = ScriptedProvider(
         stt=ScriptedSTT("hello") if stt is None else stt,  # type: ignore[arg-type]
         tts=ScriptedTTS() if tts is None else tts,  # type: ignore[arg-type]
@@ -109,8 +113,8 @@ def outline(events: Iterable[voice.Event]) -> list[str]:
                     continue
             case voice.TextEvent(text=text):
                 word = f"text {text}"
-            case voice.TranscriptEvent(text=text):
-                word = f"heard {text}"
+            case voice.TranscriptEvent(text=text, final=final):
+                word = f"heard {text}" if final else f"hearing {text}"
             case voice.ToolEvent(kind=kind, name=name):
                 word = f"tool {kind} {name}"
             case voice.HandoffEvent(to_agent=name):
@@ -119,6 +123,10 @@ def outline(events: Iterable[voice.Event]) -> list[str]:
                 word = f"error {type(error).__name__}"
             case voice.MetricsEvent():
                 word = "metrics"
+            case voice.InterruptedEvent(heard_text=text):
+                word = f"interrupted {text}".strip()
+            case voice.SpeechStartedEvent() | voice.SpeechStoppedEvent():
+                continue  # the user's own time: where they stand among the others varies
         words.append(word)
     return words
 
@@ -137,3 +145,59 @@ def assert_balanced(events: Iterable[voice.Event]) -> None:
             open_turn = None
     assert open_turn is None
     assert life[-1].event in ("completed", "failed", "cancelled")
+
+
+class Talk:
+    """A streamed run whose events are gathered while a test speaks, waits and interrupts."""
+
+    def __init__(
+        self, result: voice.Result, stream: voice.StreamedAudioInput, patience: float
+    ) -> None:
+        self.result = result
+        self.patience = patience
+        self.stream = stream
+        self.events: list[voice.Event] = []
+        self._news = trio.Event()
+
+    async def read(self) -> None:
+        async for event in self.result:
+            self.events.append(event)
+            self._news.set()
+            self._news = trio.Event()
+
+    async def until(self, wanted: Any) -> Any:
+        """The first event for which `wanted` is true, or of that type."""
+        test = wanted if not isinstance(wanted, type) else lambda e: isinstance(e, wanted)
+        with trio.fail_after(self.patience):
+            while True:
+                for event in self.events:
+                    if test(event):
+                        return event
+                await self._news.wait()
+
+    async def say(self, clip: audio.AudioChunk = SPEECH) -> None:
+        for first in range(0, clip.frames, 320):
+            await self.stream.push(clip[first : first + 320])
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def ended(self, turn: int) -> str | None:
+        for event in self.of(voice.LifecycleEvent):
+            if event.event == "turn_ended" and event.turn_id == turn:
+                return event.status  # type: ignore[no-any-return]
+        return None
+
+
+@asynccontextmanager
+async def talk(
+    line: voice.Pipeline, *, patience: float = 20, **settings: Any
+) -> AsyncIterator[Talk]:
+    """Open a talk; at the end the stream is closed and the run read to its end."""
+    stream = voice.StreamedAudioInput(**settings)
+    async with line, line.run_streamed(stream) as result, trio.open_nursery() as nursery:
+        talking = Talk(result, stream, patience)
+        nursery.start_soon(talking.read)
+        yield talking
+        stream.close()
+    assert_balanced(talking.events)

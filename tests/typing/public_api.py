@@ -7,8 +7,20 @@ from typing import assert_type
 import numpy as np
 import numpy.typing as npt
 
-from voxloop import Agent, Local, OpenAI, Tool, audio, realtime, tool, voice
-from voxloop.providers import Provider
+from voxloop import (
+    Agent,
+    Local,
+    OpenAI,
+    RunContext,
+    Tool,
+    agents,
+    audio,
+    realtime,
+    tool,
+    tools,
+    voice,
+)
+from voxloop.providers import ChatCompletionsModel, Provider
 
 
 @tool
@@ -61,3 +73,64 @@ async def talk() -> str:
 async def answer() -> voice.Reply:
     async with voice.Pipeline(voice.AgentWorkflow(agent), provider=provider) as pipeline:
         return await pipeline.run_to_end(voice.AudioInput(clip))
+
+
+async def converse(stream: voice.StreamedAudioInput) -> list[str]:
+    config = voice.Config(
+        turn_detection=voice.TurnDetection(mode="semantic_vad", eagerness="high"),
+        queue_policy="interrupt",
+        on_slow="One moment.",
+        transform=lambda piece: audio.gain(piece, 0.5),
+    )
+    cut: list[str] = []
+    async with (
+        voice.Pipeline(voice.AgentWorkflow(agent), provider=provider, config=config) as pipeline,
+        pipeline.run_streamed(stream) as result,
+    ):
+        async for event in result:
+            match event:
+                case voice.AudioEvent(data=piece, turn_id=turn):
+                    result.report_playback(turn, piece.duration * 1000)
+                case voice.InterruptedEvent(heard_text=text):
+                    cut.append(text)
+                case voice.SpeechStartedEvent():
+                    assert_type(result.interrupt(), bool)
+                case _:
+                    pass
+    return cut
+
+
+@tools.tool_input_guardrail
+def small_sums(context: RunContext[Shop], subject: Tool, arguments: str) -> tools.GuardrailResult:
+    return tools.GuardrailResult.allow()
+
+
+@agents.input_guardrail(blocking=True)
+async def polite(context: RunContext[Shop], agent: Agent, text: str) -> tools.GuardrailResult:
+    return tools.GuardrailResult.reject("No.")
+
+
+@tool(
+    needs_approval=lambda context, arguments, call_id: "euros" in arguments,
+    on_interrupt="keep",
+    input_guardrails=[small_sums],
+)
+async def pay(context: RunContext[Shop], euros: int) -> str:
+    return f"{context.value.name} {euros}"
+
+
+class Shop:
+    name: str
+
+
+assert_type(small_sums, tools.ToolInputGuardrail)
+assert_type(polite, agents.InputGuardrail)
+assert_type(pay, Tool)
+till = Agent("Till", tools=[pay, tools.LocalFileSearch(".")], input_guardrails=[polite])
+assert_type(till.as_tool(timeout=5.0), Tool)
+
+
+async def remember(model: ChatCompletionsModel) -> None:
+    async with agents.SqliteStore("calls.db") as store:
+        workflow = voice.AgentWorkflow(till, model=model, store=store, conversation_id="7")
+        assert_type(workflow.agent, Agent)

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from support.voice_runs import SPEECH
 from voxloop import audio, voice
-from voxloop._errors import AudioFormatError, ConfigError, UseAfterClose, WavError
+from voxloop._errors import AudioFormatError, BufferFull, ConfigError, UseAfterClose, WavError
+from voxloop.voice.input import Committed, Pushed
 
 SAMPLES = array.array("h", range(-120, 120))
 PCM = SAMPLES.tobytes()
@@ -161,3 +163,105 @@ async def test_other_rates_and_channels_become_the_streams() -> None:
         assert pushed.chunk.format == audio.PCM16K
         frames += pushed.chunk.frames
     assert frames == 8000
+
+
+@pytest.mark.parametrize("law", ["ulaw", "alaw"])
+def test_telephone_recordings(law: Any) -> None:
+    encode = audio.ulaw_encode if law == "ulaw" else audio.alaw_encode
+    decode = audio.ulaw_decode if law == "ulaw" else audio.alaw_decode
+    data = encode(audio.AudioChunk(PCM, audio.Format(8000)))
+    for raw in (data, bytearray(data), memoryview(data)):
+        chunk = voice.AudioInput(raw, format=law).chunk
+        assert (chunk.format, bytes(chunk)) == (audio.Format(8000), bytes(decode(data)))
+    assert voice.AudioInput(data, format=law, sample_rate=16_000).chunk.sample_rate == 16_000
+    pairs = bytes(byte for one in data for byte in (one, one))
+    stereo = voice.AudioInput(pairs, format=law, channels=2).chunk
+    assert bytes(stereo) == bytes(decode(data))
+    with pytest.raises(AudioFormatError):
+        voice.AudioInput(data[:3], format=law, channels=2)
+    with pytest.raises(AudioFormatError, match="comes as bytes"):
+        voice.AudioInput(SAMPLES, format=law)
+    with pytest.raises(AudioFormatError, match="looks like MP4"):
+        voice.AudioInput(b"\0\0\0\x20ftypisom" + PCM)
+
+
+@pytest.mark.parametrize(
+    ("format", "rate"), [("pcm16", 16_000), ("float32", 16_000), ("ulaw", 8000), ("alaw", 8000)]
+)
+@pytest.mark.parametrize("channels", [1, 2])
+async def test_streams_of_every_format(format: Any, rate: int, channels: int) -> None:
+    stream = voice.StreamedAudioInput(format=format, channels=channels)
+    assert stream.sample_rate == rate
+    samples = array.array("h", [v for v in SAMPLES for _ in range(channels)])
+    data = {
+        "pcm16": samples.tobytes(),
+        "float32": array.array("f", [v / 32768 for v in samples]).tobytes(),
+        "ulaw": audio.ulaw_encode(samples),
+        "alaw": audio.alaw_encode(samples),
+    }[format]
+    step = len(data) // 8
+    for first in range(0, len(data), step):
+        await stream.push(data[first : first + step])
+    await stream.push(array.array("h", [7]))  # an array says its own dtype
+    stream.close()
+    heard = b""
+    while (taken := await stream.receive()) is not None:
+        assert isinstance(taken, Pushed)
+        assert taken.chunk.format == audio.Format(rate)
+        heard += bytes(taken.chunk)
+    got = array.array("h", heard)
+    assert len(got) == len(SAMPLES) + 1
+    assert got[-1] == 7
+    largest = max(abs(a - b) for a, b in zip(got, SAMPLES, strict=False))
+    assert largest <= (0 if format in ("pcm16", "float32") else 8)
+
+
+async def test_a_source_may_change_its_rate() -> None:
+    stream = voice.StreamedAudioInput(sample_rate=16_000)
+    for rate in (48_000, 8000, 44_100, 16_000):
+        for _ in range(10):
+            stream.push_nowait(audio.silence(audio.Format(rate), 0.02))
+    stream.close()
+    frames = 0
+    while isinstance(taken := await stream.receive(), Pushed):
+        frames += taken.chunk.frames
+    assert frames == pytest.approx(4 * 0.2 * 16_000, abs=4)
+
+
+async def test_resampling_a_stream_has_no_seams() -> None:
+    clip = audio.resample(SPEECH, 48_000)
+    heard = []
+    for size in (clip.frames, 480, 77):
+        stream = voice.StreamedAudioInput(buffer_seconds=60)
+        for first in range(0, clip.frames, size):
+            await stream.push(clip[first : first + size])
+        stream.close()
+        data = b""
+        while isinstance(taken := await stream.receive(), Pushed):
+            data += bytes(taken.chunk)
+        heard.append(data)
+    assert heard[0] == heard[1] == heard[2]
+
+
+async def test_a_full_stream_says_so_by_its_own_error() -> None:
+    stream = voice.StreamedAudioInput(buffer_seconds=0.001)
+    stream.push_nowait(PCM)
+    with pytest.raises(BufferFull, match="push"):
+        stream.push_nowait(PCM)
+    assert issubclass(BufferFull, trio.WouldBlock)
+    assert stream.buffered_seconds == pytest.approx(240 / 16_000)
+
+
+async def test_a_commit_stands_where_it_was_made() -> None:
+    stream = voice.StreamedAudioInput()
+    stream.push_nowait(PCM)
+    stream.commit()
+    stream.commit()
+    stream.push_nowait(PCM)
+    stream.close()
+    kinds = [type(await stream.receive()) for _ in range(4)]
+    assert kinds == [Pushed, Committed, Pushed, type(None)]
+    with pytest.raises(UseAfterClose):
+        stream.commit()
+    with pytest.raises(ConfigError, match="format is 'mp3'"):
+        voice.StreamedAudioInput(format="mp3")  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from support.voice_runs import assert_balanced, cancel_after, events_of, outline, pipeline, question
-from voxloop import audio, telemetry, voice
+from voxloop import audio, voice
 from voxloop._errors import (
     ConfigError,
     RateLimited,
@@ -460,29 +460,3 @@ def test_what_is_no_workflow_is_refused() -> None:
 def test_settings_are_checked_when_they_are_made(make: Any, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         make()
-
-
-async def test_telemetry_tells_the_stages() -> None:
-    seen: list[tuple[str, dict[str, float], dict[str, object]]] = []
-    telemetry.attach(
-        "test", ["voice.*"], lambda name, m, meta: seen.append((name, dict(m), dict(meta)))
-    )
-    try:
-        await events_of(pipeline(answers("Yes, it is."), workflow_name="mine"))
-    finally:
-        telemetry.detach("test")
-    names = [name for name, _, _ in seen]
-    assert list(dict.fromkeys(names)) == [
-        "voice.pipeline.start",
-        "voice.stt.start",
-        "voice.stt.complete",
-        "voice.tts.start",
-        "voice.tts.chunk",
-        "voice.tts.complete",
-        "voice.pipeline.stop",
-    ]
-    done = {name: measured for name, measured, _ in seen}
-    assert done["voice.tts.complete"]["audio_ms"] == pytest.approx(110, abs=1)
-    assert done["voice.stt.complete"]["chars"] == 5
-    assert seen[-1][2] == {"workflow_name": "mine", "status": "completed"}
-    assert not any("Yes" in str(entry) for entry in seen), "text stays out of telemetry"

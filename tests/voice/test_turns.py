@@ -8,7 +8,7 @@ from voxloop.testing import utterance, vowels
 from voxloop.voice.framing import ProgressiveFramer
 from voxloop.voice.input import Pushed
 from voxloop.voice.metrics import TurnClock
-from voxloop.voice.turns import TurnDetector, Utterance, find_speech
+from voxloop.voice.turns import SpeechBegan, TurnDetector, Utterance, find_speech
 
 RATE = 16_000
 SETTINGS = voice.TurnDetection()
@@ -17,11 +17,12 @@ THREE = audio.concat([utterance(0.6), utterance(0.4), utterance(0.8)])
 
 def detect(clip: audio.AudioChunk, size: int, settings: voice.TurnDetection) -> list[Utterance]:
     detector = TurnDetector(sample_rate=clip.sample_rate, detection=settings)
-    turns = []
+    found: list[SpeechBegan | Utterance] = []
     for first in range(0, clip.frames, size):
         part = clip[first : first + size]
-        turns += detector.process(Pushed(part, (first + part.frames) / clip.sample_rate))
-    return turns + detector.flush(at=clip.duration)
+        found += detector.process(Pushed(part, (first + part.frames) / clip.sample_rate))
+    found += detector.flush(at=clip.duration)
+    return [what for what in found if isinstance(what, Utterance)]
 
 
 async def test_the_speech_of_a_recording_keeps_its_padding_and_loses_the_rest() -> None:
@@ -76,6 +77,27 @@ def test_a_turn_that_does_not_end_is_ended() -> None:
     # A second, and the padding before the first.
     assert all(turn.audio.duration <= 1.32 for turn in turns)
     assert sum(turn.audio.duration for turn in turns) >= 3.2
+
+
+@pytest.mark.parametrize("size", [160, 1000, 8000])
+def test_what_is_given_out_while_it_is_spoken_is_the_turn(size: int) -> None:
+    detector = TurnDetector(sample_rate=RATE, detection=SETTINGS)
+    live: list[audio.AudioChunk] = []
+    whole: list[bytes] = []
+    longest = 0.0
+    for first in range(0, THREE.frames, size):
+        for what in detector.process(Pushed(THREE[first : first + size], 0.0)):
+            if isinstance(what, Utterance):
+                live.append(what.rest)
+                sent = b"".join(live)
+                assert sent.startswith(bytes(what.audio)), "its silence may have gone out before"
+                whole.append(bytes(what.audio))
+                live = []
+        longest = max(longest, detector.speech_ms)
+        if (part := detector.take_live()) is not None:
+            live.append(part)
+    assert whole == [bytes(turn.audio) for turn in detect(THREE, size, SETTINGS)]
+    assert 600 <= longest <= 1000, "pauses do not count as speech"
 
 
 def test_a_detector_holds_little_between_turns() -> None:

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from voxloop.agents.agent import Agent, Handoff, Instructions, OnHandoff
+from typing import TYPE_CHECKING
+
+from voxloop.agents.agent import (
+    Agent,
+    Handoff,
+    HandoffSettings,
+    InputFilter,
+    Instructions,
+    OnHandoff,
+    ToolChoice,
+)
 from voxloop.agents.conversation import Conversation
+from voxloop.agents.debounce import TextDebounce
 from voxloop.agents.events import (
     AgentDone,
     AgentEvent,
@@ -13,28 +24,81 @@ from voxloop.agents.events import (
     AgentToolCall,
     AgentToolResult,
 )
+from voxloop.agents.guardrail import (
+    InputGuardrail,
+    OutputGuardrail,
+    Release,
+    input_guardrail,
+    output_guardrail,
+)
+from voxloop.agents.hooks import AgentHooks, Hooks, RunHooks, call_hooks
+from voxloop.agents.options import RunOptions
+from voxloop.agents.prompt import Prompt
 from voxloop.agents.resolve import ResolvedAgent, resolve
 from voxloop.agents.scope import open_nursery
+from voxloop.agents.sqlite import SqliteStore
+from voxloop.agents.store import (
+    Change,
+    ConversationStore,
+    MemoryStore,
+    StoredConversation,
+)
 from voxloop.agents.turn import AgentTurn, run_turn
-from voxloop.tools import RunContext
+from voxloop.tools import GuardrailResult, RunContext, run_guardrails
+
+if TYPE_CHECKING:
+    from voxloop.agents.openai_agents import ForeignTurn, OpenAIAgentsWorkflow
 
 __all__ = [
     "Agent",
     "AgentDone",
     "AgentEvent",
     "AgentHandoff",
+    "AgentHooks",
     "AgentText",
     "AgentTextEnd",
     "AgentToolCall",
     "AgentToolResult",
     "AgentTurn",
+    "Change",
     "Conversation",
+    "ConversationStore",
+    "ForeignTurn",
+    "GuardrailResult",
     "Handoff",
+    "HandoffSettings",
+    "Hooks",
+    "InputFilter",
+    "InputGuardrail",
     "Instructions",
+    "MemoryStore",
     "OnHandoff",
+    "OpenAIAgentsWorkflow",
+    "OutputGuardrail",
+    "Prompt",
+    "Release",
     "ResolvedAgent",
     "RunContext",
+    "RunHooks",
+    "RunOptions",
+    "SqliteStore",
+    "StoredConversation",
+    "TextDebounce",
+    "ToolChoice",
+    "call_hooks",
+    "input_guardrail",
     "open_nursery",
+    "output_guardrail",
     "resolve",
+    "run_guardrails",
     "run_turn",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # Brings asyncio, which nobody else here needs.
+    if name in ("ForeignTurn", "OpenAIAgentsWorkflow"):
+        from voxloop.agents import openai_agents
+
+        return getattr(openai_agents, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,40 +3,70 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from voxloop._errors import ConcurrencyError, ConfigError
 from voxloop.agents.agent import Agent
+from voxloop.agents.desk import Desk
+from voxloop.agents.items import add_usage
+from voxloop.agents.store import Change, ConversationStore
 from voxloop.tools import JsonObject, RunContext
-
-CANCELLED_OUTPUT = "The call was cancelled: the user interrupted."
 
 
 class Conversation:
     """A conversation with an agent over any number of turns.
 
     It changes only when a turn ends well or is interrupted; a turn that fails leaves it as it was.
+    With a store, what is there under the id is loaded before the first turn, and each turn is
+    written as one change, before it counts here.
 
     Args:
         agent: Who answers first.
         context: Any object; tools and instructions callables find it as ``RunContext.value``.
         history: Responses API input items to start from; copied.
+        store: Where the conversation is kept.
+        conversation_id: Its id in the store.
+        limit: Items that are loaded at most, the latest; None loads all.
+
+    Attributes:
+        desk: Approvals of calls.
 
     Raises:
-        ConfigError: `agent` is not an `Agent`.
+        ConfigError: `agent` is not an `Agent`, a store without an id or with a history, or a limit
+            below 1.
     """
 
     def __init__(
-        self, agent: Agent, *, context: object = None, history: Iterable[JsonObject] = ()
+        self,
+        agent: Agent,
+        *,
+        context: object = None,
+        history: Iterable[JsonObject] = (),
+        store: ConversationStore | None = None,
+        conversation_id: str | None = None,
+        limit: int | None = None,
     ) -> None:
         if not isinstance(agent, Agent):
             raise ConfigError(f"a conversation needs an Agent, not {type(agent).__name__}")
         self._agent = agent
+        self._first = agent
         self._context = context
         self._history: tuple[JsonObject, ...] = tuple(copy.deepcopy(item) for item in history)
         self._usage: JsonObject = {}
         self._busy = False
+        self._store = store
+        self._id = conversation_id or ""
+        self._limit = limit
+        self._version = 0
+        self._loaded = store is None
+        self.desk = Desk()
+        if (store is None) is not (conversation_id is None) or conversation_id == "":
+            raise ConfigError("give store= and conversation_id= together, or neither")
+        if store is not None and self._history:
+            raise ConfigError("give a history or a store, not both")
+        if limit is not None and limit < 1:
+            raise ConfigError(f"limit is {limit}; give a number of items of at least 1")
 
     @property
     def agent(self) -> Agent:
@@ -59,8 +89,8 @@ class Conversation:
         return RunContext(self._context, agent_name=self._agent.name)
 
     @contextmanager
-    def exclusive(self) -> Iterator[tuple[JsonObject, ...]]:
-        """Hold the conversation for one turn; gives the history without copying.
+    def exclusive(self) -> Iterator[None]:
+        """Hold the conversation for one turn.
 
         Raises:
             ConcurrencyError: Another turn is under way.
@@ -71,59 +101,55 @@ class Conversation:
             )
         self._busy = True
         try:
-            yield self._history
+            yield
         finally:
             self._busy = False
 
-    def commit(self, items: Iterable[JsonObject], *, agent: Agent, usage: JsonObject) -> None:
-        """Take over what a turn brought."""
-        self._history = (*self._history, *items)
+    def items(self) -> tuple[JsonObject, ...]:
+        """The history without copying; not to be changed."""
+        return self._history
+
+    async def load(self) -> None:
+        """Take over what the store has, once; nothing without a store.
+
+        The agent that had the word is looked up by its name among those that the first one can
+        hand over to; the first one itself if it is not there any more.
+
+        Raises:
+            StoreError: The store could not be read.
+
+        **Cancellation:** nothing is taken over; may be called again.
+        """
+        if self._loaded or self._store is None:
+            return
+        stored = await self._store.load(self._id, limit=self._limit)
+        self._history = stored.items
+        self._usage = dict(stored.usage)
+        self._version = stored.version
+        self._agent = _reachable(self._first).get(stored.agent, self._first)
+        self._loaded = True
+
+    async def commit(self, change: Change, *, agent: Agent) -> None:
+        """Take over what a turn brought, in the store first.
+
+        Raises:
+            StoreError: The store could not be written; the conversation is as it was.
+
+        **Cancellation:** of a store that is asked, as it says; without one this awaits nothing.
+        """
+        if self._store is not None:
+            self._version = await self._store.commit(self._id, change, version=self._version)
+        self._history = change.items if change.replace else (*self._history, *change.items)
         self._agent = agent
-        self._usage = add_usage(self._usage, usage)
+        self._usage = add_usage(self._usage, change.usage)
 
 
-def add_usage(total: Mapping[str, object], more: Mapping[str, object]) -> JsonObject:
-    """Add the numbers of two usage objects, level by level; other values are replaced."""
-    result: JsonObject = dict(total)
-    for key, value in more.items():
-        old = result.get(key)
-        if isinstance(value, Mapping):
-            result[key] = add_usage(old if isinstance(old, Mapping) else {}, value)
-        elif isinstance(value, (int, float)) and isinstance(old, (int, float)):
-            result[key] = old + value
-        else:
-            result[key] = value
-    return result
-
-
-def user_item(text: str) -> JsonObject:
-    """A user message."""
-    return _message("user", "input_text", text)
-
-
-def assistant_item(text: str) -> JsonObject:
-    """An assistant message."""
-    return _message("assistant", "output_text", text)
-
-
-def call_item(*, name: str, arguments: str, call_id: str) -> JsonObject:
-    """A function call as it is sent back to the model."""
-    return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
-
-
-def output_item(*, call_id: str, output: str) -> JsonObject:
-    """The output of a function call."""
-    return {"type": "function_call_output", "call_id": call_id, "output": output}
-
-
-def _message(role: str, kind: str, text: str) -> JsonObject:
-    return {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
-
-
-def text_of(item: JsonObject) -> str | None:
-    """Text of an assistant message, None for every other item."""
-    if item.get("type") != "message" or item.get("role") != "assistant":
-        return None
-    content = item.get("content")
-    parts = content if isinstance(content, list) else []
-    return "".join(str(part.get("text", "")) for part in parts if isinstance(part, Mapping))
+def _reachable(first: Agent) -> dict[str, Agent]:
+    found: dict[str, Agent] = {}
+    todo = [first]
+    while todo:
+        agent = todo.pop(0)
+        if agent.name not in found:
+            found[agent.name] = agent
+            todo += [handoff.agent for handoff in agent.handoffs]
+    return found

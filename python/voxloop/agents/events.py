@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-ToolStatus: TypeAlias = Literal["ok", "error", "timeout"]
-"""What a tool call came to."""
+from voxloop.tools import ToolStatus
 
 ModelStatus: TypeAlias = Literal["completed", "incomplete"]
 """Whether the model said all it had to say."""
+
+TurnStatus: TypeAlias = Literal["completed", "incomplete", "rejected"]
+"""How a turn ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +28,19 @@ class AgentTextEnd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentToolCall:
-    """The agent calls a tool, which starts now.
+    """The agent calls a tool, which starts now, or when it is approved.
 
     Attributes:
         name: Name as the model wrote it.
         arguments: JSON text as the model wrote it.
         call_id: Ties the result to the call.
+        needs_approval: Whether the call waits for `AgentTurn.approve` or `AgentTurn.reject`.
     """
 
     name: str
     arguments: str
     call_id: str
+    needs_approval: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +51,7 @@ class AgentToolResult:
         name: Name as the model wrote it.
         output: Text that the model gets.
         call_id: Id of the call.
-        status: ``"ok"``, ``"error"`` or ``"timeout"``.
+        status: ``"ok"``, ``"error"``, ``"timeout"`` or ``"rejected"``.
         duration: Seconds that the tool took.
     """
 
@@ -80,12 +84,15 @@ class AgentDone:
     Attributes:
         text: All that was said in it, messages joined by a blank.
         agent: Name of the agent that has the conversation now.
-        status: ``"incomplete"`` when the model was cut short.
+        status: ``"incomplete"`` when the model was cut short, ``"rejected"`` when a guardrail put
+            its message in the place of the answer.
+        guardrail: Name of that guardrail.
     """
 
     text: str
     agent: str
-    status: ModelStatus = "completed"
+    status: TurnStatus = "completed"
+    guardrail: str = ""
 
 
 AgentEvent: TypeAlias = (

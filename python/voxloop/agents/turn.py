@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import trio
 
-from voxloop._errors import ConfigError
 from voxloop.agents.conversation import Conversation
+from voxloop.agents.desk import Desk
 from voxloop.agents.draft import Draft
 from voxloop.agents.events import AgentDone, AgentEvent, AgentText
 from voxloop.agents.loop import Loop
+from voxloop.agents.options import RunOptions
 from voxloop.agents.scope import open_nursery
+from voxloop.agents.store import Change
 from voxloop.providers import LanguageModel
 
 # Events that wait for a reader; a full buffer holds the model's stream back.
@@ -26,8 +29,9 @@ class AgentTurn:
     text that was read so far stays in the history.
     """
 
-    def __init__(self, events: trio.MemoryReceiveChannel[AgentEvent]) -> None:
+    def __init__(self, events: trio.MemoryReceiveChannel[AgentEvent], desk: Desk) -> None:
         self._events = events
+        self._desk = desk
         self._error: Exception | None = None
         self._finished = False
         self._read = 0
@@ -65,12 +69,37 @@ class AgentTurn:
         """
         self._heard = self._read if heard is None else len(heard)
 
-    def _settle(self, conversation: Conversation, draft: Draft, *, clean: bool) -> None:
+    def approve(self, call_id: str, *, always: bool = False) -> None:
+        """Let a call run that waits for approval.
+
+        Args:
+            call_id: Of an `AgentToolCall` with ``needs_approval``.
+            always: Whether all later calls of the tool in this conversation may run as well.
+
+        Raises:
+            ConfigError: No such call waits: it was decided, or its time is over.
+        """
+        self._desk.approve(call_id, always=always)
+
+    def reject(self, call_id: str, *, always: bool = False, message: str = "") -> None:
+        """Keep a call from running that waits for approval.
+
+        Args:
+            call_id: Of an `AgentToolCall` with ``needs_approval``.
+            always: Whether all later calls of the tool in this conversation are rejected as well.
+            message: What the model reads.
+
+        Raises:
+            ConfigError: No such call waits: it was decided, or its time is over.
+        """
+        self._desk.reject(call_id, always=always, message=message)
+
+    def _change(self, draft: Draft, *, clean: bool) -> Change | None:
         if self._finished and self._heard is None:
-            conversation.commit(draft.items, agent=draft.agent, usage=draft.usage)
-        elif self._heard is not None or (clean and self._error is None):
-            heard = self._read if self._heard is None else self._heard
-            conversation.commit(draft.cut(heard), agent=draft.agent, usage=draft.usage)
+            return draft.whole()
+        if self._heard is not None or (clean and self._error is None):
+            return draft.cut(self._read if self._heard is None else self._heard)
+        return None
 
     async def _produce(self, loop: Loop, send: trio.MemorySendChannel[AgentEvent]) -> None:
         async with send:
@@ -86,8 +115,9 @@ async def run_turn(
     text: str,
     *,
     model: LanguageModel,
-    max_turns: int = 10,
-    max_parallel_tools: int = 8,
+    options: RunOptions | None = None,
+    max_turns: int | None = None,
+    max_parallel_tools: int | None = None,
 ) -> AsyncIterator[AgentTurn]:
     """Let the conversation's agent answer `text`.
 
@@ -100,33 +130,40 @@ async def run_turn(
         conversation: What came before; held until the block is left.
         text: What the user said.
         model: Answers.
-        max_turns: Responses that one turn may take.
-        max_parallel_tools: Tools that run at once; further ones wait.
+        options: Limits, guardrails and hooks.
+        max_turns: Responses that one turn may take; None takes that of `options`.
+        max_parallel_tools: Tools that run at once; None takes that of `options`.
 
     Raises:
-        ConfigError: A limit is below 1, or a name clash.
+        ConfigError: A limit is below 1.
         ConcurrencyError: Another turn of the conversation is under way.
+        StoreError: The conversation could not be read, or not be written when the block is left.
+        GuardrailTripped: Raised by the iteration.
         MaxTurnsExceeded: Raised by the iteration.
         ModelBehaviorError: Raised by the iteration.
 
-    **Cancellation:** the model's stream is closed and tools are cancelled before the block ends;
-    the history stays as it was unless `AgentTurn.interrupt` was called.
+    **Cancellation:** the model's stream is closed and tools are cancelled before the block ends,
+    except that a tool whose ``on_interrupt`` is ``"keep"`` or ``"report"`` is waited for, as long
+    as its ``timeout`` allows. The history stays as it was unless `AgentTurn.interrupt` was called.
     """
-    for name, value in (("max_turns", max_turns), ("max_parallel_tools", max_parallel_tools)):
-        if value < 1:
-            raise ConfigError(f"{name} is {value}; give a number of at least 1")
-    with conversation.exclusive() as history:
+    chosen = options or RunOptions()
+    if max_turns is not None:
+        chosen = replace(chosen, max_turns=max_turns)
+    if max_parallel_tools is not None:
+        chosen = replace(chosen, max_parallel_tools=max_parallel_tools)
+    with conversation.exclusive():
+        await conversation.load()
         send, receive = trio.open_memory_channel[AgentEvent](_BUFFERED_EVENTS)
-        draft = Draft.of(text, agent=conversation.agent)
-        turn = AgentTurn(receive)
+        draft = Draft.of(text, agent=conversation.agent, history=conversation.items())
+        turn = AgentTurn(receive, conversation.desk)
         loop = Loop(
             draft,
-            history=history,
+            text=text,
             context=conversation.context,
             model=model,
-            emit=send.send,
-            max_turns=max_turns,
-            max_parallel_tools=max_parallel_tools,
+            emit=_sender(send),
+            options=chosen,
+            desk=conversation.desk,
         )
         clean = False
         try:
@@ -136,4 +173,21 @@ async def run_turn(
                 clean = True
                 nursery.cancel_scope.cancel()
         finally:
-            turn._settle(conversation, draft, clean=clean)
+            conversation.desk.clear()
+            change = turn._change(draft, clean=clean)
+            if change is not None:
+                with trio.CancelScope(shield=True):  # what was heard was heard
+                    await conversation.commit(change, agent=draft.agent)
+
+
+def _sender(
+    send: trio.MemorySendChannel[AgentEvent],
+) -> Callable[[AgentEvent], Awaitable[None]]:
+    async def emit(event: AgentEvent) -> None:
+        try:
+            await send.send(event)
+        except trio.BrokenResourceError:
+            # The reader has left; a tool that is kept still ends, and is cancelled here.
+            await trio.sleep_forever()
+
+    return emit

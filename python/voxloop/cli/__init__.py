@@ -1,4 +1,4 @@
-"""The command line: ``voxloop demo`` and ``voxloop serve``.
+"""The command line: ``voxloop demo``, ``serve``, ``doctor`` and ``replay``.
 
 This module imports next to nothing, so that an interrupt is answered from the first moment on.
 """

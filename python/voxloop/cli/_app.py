@@ -60,6 +60,35 @@ def demo(clips: tuple[Path, ...], as_json: bool, out: Path, live: bool) -> int:
 
 
 @app.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.option("--url", help="Whole WebSocket URL instead of the account's.")
+@click.option("--model", help="Realtime model to ask.")
+@debug_option
+def doctor(as_json: bool, url: str | None, model: str | None) -> int:
+    """Try the way to the realtime API step by step, and say what to do where it fails.
+
+    Codes: 0 everything works, 1 a step failed. One short answer in text is asked for.
+    """
+    from voxloop.cli._doctor import run_doctor
+
+    return _interrupt.run(partial(run_doctor, as_json=as_json, url=url, model=model))
+
+
+@app.command()
+@click.argument("recording", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--serve", "serving", is_flag=True, help="Play it as a realtime server.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port for --serve.")
+@click.option("--speed", type=float, default=1.0, show_default=True, help="0 waits for nothing.")
+@debug_option
+def replay(recording: Path, serving: bool, port: int, speed: float) -> int:
+    """Show a recorded session line by line, or play it as the server that it was."""
+    from voxloop.cli._replay import run_replay
+
+    work = partial(run_replay, recording, serving=serving, port=port, speed=speed)
+    return _interrupt.run(work)
+
+
+@app.command()
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),

@@ -19,3 +19,10 @@ class Frame(NamedTuple):
 
     data: str | bytes | AudioDelta | MediaCut
     at: float
+
+    @property
+    def messages(self) -> list[tuple[str | bytes, float]]:
+        """The messages it stands for, as they came, each with its time of arrival."""
+        if isinstance(self.data, AudioDelta):
+            return list(self.data.messages)
+        return [] if isinstance(self.data, MediaCut) else [(self.data, self.at)]

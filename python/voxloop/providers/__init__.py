@@ -35,10 +35,12 @@ from voxloop.providers.transcription import (
 )
 
 if TYPE_CHECKING:
+    from voxloop.providers.chat import ChatCompletionsModel
     from voxloop.providers.default import default_provider
     from voxloop.providers.openai import OpenAI
 
 __all__ = [
+    "ChatCompletionsModel",
     "JsonObject",
     "LanguageModel",
     "MediaTransport",
@@ -76,6 +78,10 @@ def __getattr__(name: str) -> object:
         from voxloop.providers.openai import OpenAI
 
         return OpenAI
+    if name == "ChatCompletionsModel":
+        from voxloop.providers.chat import ChatCompletionsModel
+
+        return ChatCompletionsModel
     if name == "default_provider":
         from voxloop.providers.default import default_provider
 

@@ -45,6 +45,10 @@ class ModelRequest:
         items: History in the shape of Responses API input items.
         tools: Tool definitions in the shape of the Responses API.
         tool_choice: ``"auto"``, ``"none"``, ``"required"`` or an object naming one tool.
+        parallel_tool_calls: Whether several tools may be called at once; None leaves it to the
+            server.
+        prompt: Reference to a prompt template of the API.
+        include: What the response is to tell beside its output, as the API names it.
     """
 
     model: str | None = None
@@ -52,6 +56,9 @@ class ModelRequest:
     items: tuple[JsonObject, ...] = ()
     tools: tuple[JsonObject, ...] = ()
     tool_choice: str | JsonObject | None = None
+    parallel_tool_calls: bool | None = None
+    prompt: JsonObject | None = None
+    include: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from voxloop.realtime.config import (
     Transcription,
     TurnDetection,
 )
+from voxloop.realtime.diagnose import Diagnosis, DiagnosisStep, diagnose
 from voxloop.realtime.events import (
     AgentEndEvent,
     AgentStartEvent,
@@ -26,6 +27,8 @@ from voxloop.realtime.events import (
     Event,
     HandoffEvent,
     HistoryEvent,
+    ReconnectedEvent,
+    ReconnectingEvent,
     SpeechEvent,
     ToolCallEvent,
     ToolResultEvent,
@@ -34,6 +37,8 @@ from voxloop.realtime.events import (
 from voxloop.realtime.history import HistoryItem, HistoryPart
 from voxloop.realtime.latency import TurnMetrics
 from voxloop.realtime.open import open_session
+from voxloop.realtime.reconnect import Reconnect
+from voxloop.realtime.recording import Recording
 from voxloop.realtime.runner import WireEvent
 from voxloop.realtime.session import Session
 from voxloop.realtime.subscribers import Subscription
@@ -46,6 +51,8 @@ __all__ = [
     "AgentStateEvent",
     "AudioEvent",
     "AudioInterruptedEvent",
+    "Diagnosis",
+    "DiagnosisStep",
     "ErrorEvent",
     "Event",
     "HandoffEvent",
@@ -57,6 +64,10 @@ __all__ = [
     "MediaStats",
     "ModelConfig",
     "NoiseReduction",
+    "Reconnect",
+    "ReconnectedEvent",
+    "ReconnectingEvent",
+    "Recording",
     "RunConfig",
     "Session",
     "SessionModelSettings",
@@ -70,5 +81,6 @@ __all__ = [
     "TurnMetrics",
     "Usage",
     "WireEvent",
+    "diagnose",
     "open_session",
 ]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import msgspec
 
 from voxloop._errors import ConfigError
-from voxloop.realtime import inputs, playback, responses
+from voxloop.realtime import history, inputs, playback, responses, ring
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
 
@@ -15,7 +15,10 @@ from voxloop.wire import realtime as rt
 def append_audio(step: Step, command: inputs.AppendAudio) -> None:
     """Send audio of the user."""
     buffer = step.state.input
-    step.update(input=replace(buffer, uncommitted=buffer.uncommitted + len(command.data)))
+    step.update(
+        input=replace(buffer, uncommitted=buffer.uncommitted + len(command.data)),
+        ring=ring.append(step.state.ring, command.data),
+    )
     step.send(rt.InputAudioBufferAppend(audio=command.data))
 
 
@@ -29,9 +32,13 @@ def commit_audio(step: Step, command: inputs.CommitAudio) -> None:
     respond = command.respond
     if respond is None and not listening:
         respond = True  # without turn detection no one else answers, and nothing has to be awaited
-    step.send(rt.InputAudioBufferCommit(event_id=step.new_id("commit")))
+    event_id = step.new_id("commit")
+    step.send(rt.InputAudioBufferCommit(event_id=event_id))
     commits = (*state.input.commits, None if respond is None else False)
-    step.update(input=replace(state.input, uncommitted=0, commits=commits))
+    step.update(
+        input=replace(state.input, uncommitted=0, commits=commits),
+        ring=ring.commit(step.state.ring, event_id),
+    )
     if respond:
         responses.begin_turn(step, "requested")
         responses.request(step)
@@ -40,7 +47,7 @@ def commit_audio(step: Step, command: inputs.CommitAudio) -> None:
 def clear_audio(step: Step, _command: inputs.ClearAudio) -> None:
     """Forget the audio that was not committed."""
     step.send(rt.InputAudioBufferClear())
-    step.update(input=replace(step.state.input, uncommitted=0))
+    step.update(input=replace(step.state.input, uncommitted=0), ring=ring.clear(step.state.ring))
 
 
 def add_item(step: Step, command: inputs.AddItem) -> None:
@@ -48,22 +55,38 @@ def add_item(step: Step, command: inputs.AddItem) -> None:
     item = command.item
     if item.id is None:
         item = msgspec.structs.replace(item, id=step.new_id("item"))
-    step.send(
-        rt.ConversationItemCreate(
-            event_id=step.new_id("item_create"),
-            item=item,
-            previous_item_id=command.previous_item_id,
-        )
+    event = rt.ConversationItemCreate(
+        event_id=step.new_id("item_create"),
+        item=item,
+        previous_item_id=command.previous_item_id,
     )
+    step.send(event)
+    backlog = step.state.backlog
+    step.update(backlog=replace(backlog, creates=(*backlog.creates, event)))
     if command.respond:
         respond(step, inputs.Respond(None, command.at))
 
 
 def delete_item(step: Step, command: inputs.DeleteItem) -> None:
     """Take an item out."""
+    if not step.state.line.up:
+        forget_item(step, command.item_id)
+        return
     step.send(
         rt.ConversationItemDelete(event_id=step.new_id("item_delete"), item_id=command.item_id)
     )
+    backlog = step.state.backlog
+    step.update(backlog=replace(backlog, deletes=(*backlog.deletes, command.item_id)))
+
+
+def forget_item(step: Step, item_id: str) -> None:
+    """Leave an item out of what the next connection is told."""
+    backlog = step.state.backlog
+    creates = tuple(event for event in backlog.creates if event.item.id != item_id)
+    step.update(
+        backlog=replace(backlog, creates=creates), ring=ring.known(step.state.ring, item_id)
+    )
+    step.history(*history.remove(step.state.history, item_id), "deleted")
 
 
 def respond(step: Step, command: inputs.Respond) -> None:
@@ -97,13 +120,18 @@ def raw(step: Step, command: inputs.Raw) -> None:
         responses.request_raw(step, event)
     elif kind == "response.create":
         event = {"event_id": step.new_id("create"), **event}
-        step.send(event)
+        step.send_later(event)
         responses.note_outside(step, str(event["event_id"]))
-    else:
-        if kind == "input_audio_buffer.commit":
-            commits = (*step.state.input.commits, False)
-            step.update(input=replace(step.state.input, uncommitted=0, commits=commits))
+    elif kind == "input_audio_buffer.commit":
+        event = {"event_id": step.new_id("commit"), **event}
+        commits = (*step.state.input.commits, False)
+        step.update(
+            input=replace(step.state.input, uncommitted=0, commits=commits),
+            ring=ring.commit(step.state.ring, str(event["event_id"])),
+        )
         step.send(event)
+    else:
+        step.send_later(event)
 
 
 def _outside(event: dict[str, object]) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from voxloop._errors import ConfigError
+from voxloop.realtime.reconnect import Reconnect
 
 DEFAULT_MODEL = "gpt-realtime"
 DEFAULT_VOICE = "marin"
@@ -256,6 +257,8 @@ class ModelConfig:
         api_key: Key, or a function (plain or async) that gives one; only without ``provider``.
         headers: Added to the provider's; the same name, in any case, replaces it.
         call_id: Attach to this call instead of opening a session; not together with ``model``.
+        reconnect: What happens when the connection is lost. One that is attached to a call is
+            never made again: its end is the end of the call.
 
     Raises:
         ConfigError: Both ``model`` and ``call_id`` are given.
@@ -266,6 +269,7 @@ class ModelConfig:
     api_key: ApiKey | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     call_id: str | None = None
+    reconnect: Reconnect = field(default_factory=Reconnect)
 
     def __post_init__(self) -> None:
         if self.model is not None and self.call_id is not None:

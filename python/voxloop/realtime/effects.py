@@ -16,7 +16,7 @@ from voxloop.wire import realtime as rt
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Put an event on the wire; a plain dict goes as it is."""
+    """Put an event on the wire of the connection in use; a plain dict goes as it is."""
 
     event: rt.ClientEvent | dict[str, object]
 
@@ -62,6 +62,27 @@ class TurnOver:
 
 
 @dataclass(frozen=True, slots=True)
+class Dial:
+    """Make another connection; it comes back as `inputs.Opened`, or as `inputs.Lost`."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """Use a connection that was made; all others are let go, with what was queued for them."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Let a connection go."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Refuse:
     """The command cannot be carried out; its caller gets the error."""
 
@@ -75,4 +96,16 @@ class End:
     error: VoxloopError | None
 
 
-Effect: TypeAlias = Send | Emit | RunTool | RunHandoff | ResponseOver | TurnOver | Refuse | End
+Effect: TypeAlias = (
+    Send
+    | Emit
+    | RunTool
+    | RunHandoff
+    | ResponseOver
+    | TurnOver
+    | Dial
+    | Switch
+    | HangUp
+    | Refuse
+    | End
+)

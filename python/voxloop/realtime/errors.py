@@ -4,8 +4,10 @@
 class        which                                                   what happens
 ===========  ======================================================  ==============================
 fatal        the key is refused; the first settings are refused;     iteration drains, then raises
-             the connection is lost or closed with another code
-             than 1000
+             the connection ends and is not to be made again, or
+             the attempts are used up (see ``reconnect``)
+recoverable  the connection is lost, the session has expired         `ReconnectingEvent`, then
+                                                                     `ReconnectedEvent`
 advisory     every other error of the server, a frame that cannot    `ErrorEvent`, the session goes
              be read, a failing tool, a failed response              on
 harmless     nothing was left to cancel or to cut                    nothing

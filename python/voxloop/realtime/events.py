@@ -1,4 +1,4 @@
-"""What a session tells the application: twelve frozen classes to `match` on.
+"""What a session tells the application: fourteen frozen classes to `match` on.
 
 Every event has ``at``: ``time.monotonic()`` seconds at which the frame behind it reached this
 machine, or at which the session acted.
@@ -188,6 +188,47 @@ class SpeechEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReconnectingEvent:
+    """The connection is lost, and another attempt to make it follows.
+
+    Attributes:
+        attempt: Number of the attempt, from 1.
+        delay: Seconds until it is made.
+        cause: What went wrong before it.
+    """
+
+    attempt: int
+    delay: float
+    cause: VoxloopError
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconnectedEvent:
+    """Another connection is in use, and the server was told the conversation again.
+
+    Attributes:
+        downtime: Seconds without a connection; 0 when it was changed before the server ended it.
+        planned: It was changed because the server was about to end the session.
+        replayed_items: Items of the conversation that were sent again.
+        lost_items: Messages whose content could not be sent again: sound without a transcript that
+            is not kept any more, images given as bytes.
+        replayed_audio_ms: Uncommitted audio of the user that was sent again.
+        dropped_audio_ms: Uncommitted audio of the user that is lost, since more came than is kept.
+        dropped_audio_bytes: The same in bytes, exactly.
+    """
+
+    downtime: float
+    planned: bool = False
+    replayed_items: int = 0
+    lost_items: int = 0
+    replayed_audio_ms: float = 0.0
+    dropped_audio_ms: float = 0.0
+    dropped_audio_bytes: int = 0
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorEvent:
     """Something went wrong and the session goes on; what ends it is raised by the iteration.
 
@@ -211,5 +252,7 @@ Event: TypeAlias = (
     | HandoffEvent
     | HistoryEvent
     | SpeechEvent
+    | ReconnectingEvent
+    | ReconnectedEvent
     | ErrorEvent
 )

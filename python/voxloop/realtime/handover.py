@@ -35,6 +35,27 @@ def start(step: Step) -> None:
     _tell(step, everything, state.settings, initial=True)
 
 
+def renew(step: Step) -> None:
+    """Tell another connection everything; the voice stays the one that was heard."""
+    state = step.state
+    everything = _target(step, state.agent.current, state.settings)
+    told = _voice(state.link.known)
+    if state.link.voice_fixed and told is not None:
+        everything = applied(everything, {"audio": {"output": {"voice": told}}})
+    step.update(link=replace(state.link, session_id=None, expires_at=None, known={}, pending=()))
+    _tell(step, everything, state.settings, initial=True)
+    _follow(step)
+
+
+def adopt(step: Step) -> None:
+    """The connection is lost: whoever was to take over does, and the next one is told so."""
+    pending = step.state.link.pending
+    step.update(link=replace(step.state.link, pending=()))
+    for update in pending:
+        if update.handover is not None:
+            _take_over(step, update.handover)
+
+
 def change_settings(step: Step, command: ChangeSettings) -> None:
     """Tell the server what differs in new settings."""
     state, new = step.state, command.settings
@@ -47,7 +68,7 @@ def change_settings(step: Step, command: ChangeSettings) -> None:
     changes = _changes(step, state.agent.current, new)
     before = state.settings
     step.state = replace(state, settings=new)
-    if changes:
+    if changes and step.state.line.up:
         _tell(step, changes, before)
     _follow(step)
 
@@ -63,7 +84,7 @@ def agent_ready(step: Step, ready: AgentReady) -> None:
     step.update(agent=replace(state.agent, moving=True))
     handover = Handover(agent=ready.agent, call_id=ready.call_id, message=ready.message)
     changes = _changes(step, ready.agent, state.settings)
-    if changes:
+    if changes and step.state.line.up:
         _tell(step, changes, state.settings, handover)
     else:
         _take_over(step, handover)
@@ -197,6 +218,16 @@ def _tell(
         oldest = next(old for old in pending if old.handover is None)
         pending = tuple(old for old in pending if old is not oldest)
     step.update(link=replace(link, pending=pending, known=applied(link.known, changes)))
+
+
+def _voice(known: Payload) -> object:
+    """The voice that the server was told last, None if it was told none."""
+    for name in ("audio", "output", "voice"):
+        inner = known.get(name)
+        if name == "voice" or not isinstance(inner, dict):
+            return inner
+        known = inner
+    return None
 
 
 def _follow(step: Step) -> None:

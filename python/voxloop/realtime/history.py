@@ -51,6 +51,7 @@ class HistoryItem:
         arguments: JSON text of a call.
         output: What a call was answered with; None until then.
         heard_ms: For a message that was cut short: how much of its audio was played.
+        received_ms: For the same: how much of its audio had come.
         previous_id: The item before it, as the server told.
     """
 
@@ -64,6 +65,7 @@ class HistoryItem:
     arguments: str | None = None
     output: str | None = None
     heard_ms: int | None = None
+    received_ms: float | None = None
     previous_id: str | None = field(default=None, repr=False)
 
     @property
@@ -163,12 +165,19 @@ def answered(history: History, call_id: str, output: str) -> tuple[History, Hist
     return _changed(history, call, replace(call, output=output, status="completed"))
 
 
-def cut(history: History, item_id: str, heard_ms: int) -> tuple[History, HistoryItem | None]:
+def cut(
+    history: History, item_id: str, heard_ms: int, *, received_ms: float | None = None
+) -> tuple[History, HistoryItem | None]:
     """Mark a message as heard only in part. Its words stay, as what was said so far."""
     item = history.get(item_id)
     if item is None:
         return history, None
-    short = replace(_with_drafts(item, history.drafts), heard_ms=heard_ms, status="incomplete")
+    short = replace(
+        _with_drafts(item, history.drafts),
+        heard_ms=heard_ms,
+        received_ms=item.received_ms if received_ms is None else received_ms,
+        status="incomplete",
+    )
     drafts = {key: value for key, value in history.drafts.items() if key[0] != item_id}
     return _changed(replace(history, drafts=drafts), item, short)
 

@@ -82,9 +82,30 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The connection ended; without an error it ended as it should."""
+    """A connection ended, or could not be made; without an error it ended as it should.
+
+    ``epoch`` is its number, None that of the one in use.
+    """
 
     error: VoxloopError | None
+    at: float
+    epoch: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A connection that was asked for stands; ``wall`` is Unix seconds."""
+
+    epoch: int
+    at: float
+    wall: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The first frame came on a connection that is not in use yet."""
+
+    epoch: int
     at: float
 
 
@@ -97,9 +118,10 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The connection stands: tell the server everything."""
+    """The first connection stands: tell the server everything. ``wall`` is Unix seconds."""
 
     at: float
+    wall: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +255,8 @@ Input: TypeAlias = (
     | BadFrame
     | Tick
     | Lost
+    | Opened
+    | Heard
     | Left
     | Start
     | AppendAudio

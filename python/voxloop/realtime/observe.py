@@ -14,6 +14,7 @@ from voxloop.realtime.events import (
     AudioInterruptedEvent,
     ErrorEvent,
     Event,
+    ReconnectedEvent,
     ToolCallEvent,
     ToolResultEvent,
 )
@@ -97,6 +98,17 @@ class Observer:
             case AudioInterruptedEvent() if telemetry.enabled("realtime.interrupt"):
                 telemetry.emit(
                     "realtime.interrupt", {"played_ms": event.heard_ms}, {"item_id": event.item_id}
+                )
+            case ReconnectedEvent() if telemetry.enabled("realtime.reconnect"):
+                telemetry.emit(
+                    "realtime.reconnect",
+                    {
+                        "attempt": state.line.attempt,
+                        "downtime_ms": event.downtime * 1000.0,
+                        "replayed_items": event.replayed_items,
+                        "dropped_audio_ms": event.dropped_audio_ms,
+                    },
+                    {"planned": event.planned, "session_id": state.link.session_id},
                 )
             case ErrorEvent():
                 _error(event.error, fatal=False)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from voxloop._errors import SpeechToTextError
-from voxloop.realtime import history, latency, responses, sequencer
+from voxloop.realtime import history, latency, responses, ring, sequencer
 from voxloop.realtime.events import SpeechEvent, SpeechKind, TranscriptEvent
 from voxloop.realtime.step import Step
 from voxloop.realtime.usage import of_transcription
 from voxloop.wire import realtime as rt
+
+BYTES_PER_MS = 48
+"""Of PCM16 mono at 24,000 Hz."""
 
 
 def speech_started(step: Step, event: rt.InputAudioBufferSpeechStarted) -> None:
@@ -26,7 +29,7 @@ def speech_stopped(step: Step, event: rt.InputAudioBufferSpeechStopped) -> None:
     """The user has stopped; the commit follows."""
     step.update(
         turn=replace(step.state.turn, speaking=False),
-        input=replace(step.state.input, stopped_item=event.item_id),
+        input=replace(step.state.input, stopped_item=event.item_id, stopped_ms=event.audio_end_ms),
     )
     responses.begin_turn(step, "speech_stopped")
     if step.state.link.answers:  # from here on a request of ours could meet the server's own
@@ -36,7 +39,9 @@ def speech_stopped(step: Step, event: rt.InputAudioBufferSpeechStopped) -> None:
 
 def timed_out(step: Step, event: rt.InputAudioBufferTimeoutTriggered) -> None:
     """The user said nothing for the idle time; a commit and a response of the server follow."""
-    step.update(input=replace(step.state.input, stopped_item=event.item_id))
+    step.update(
+        input=replace(step.state.input, stopped_item=event.item_id, stopped_ms=event.audio_end_ms)
+    )
     _speech(step, "idle", event.audio_end_ms, event.item_id)
 
 
@@ -49,12 +54,19 @@ def committed(step: Step, event: rt.InputAudioBufferCommitted) -> None:
         buffer.stopped_item is not None and buffer.stopped_item == event.item_id
     )
     if by_server:
-        step.update(input=replace(buffer, ended_by_server=True, stopped_item=None))
+        until = None if buffer.stopped_ms is None else buffer.stopped_ms * BYTES_PER_MS
+        step.update(
+            input=replace(buffer, ended_by_server=True, stopped_item=None, stopped_ms=None),
+            ring=ring.taken(step.state.ring, event.item_id, until),
+        )
         if step.state.link.answers:
             step.update(sequencer=sequencer.expect(step.state.sequencer, step.at))
         return
     wanted, *rest = buffer.commits
-    step.update(input=replace(buffer, commits=tuple(rest)))
+    step.update(
+        input=replace(buffer, commits=tuple(rest)),
+        ring=ring.confirmed(step.state.ring, event.item_id),
+    )
     # What follows a turn that the server has ended and answered is only the silence after it.
     if wanted is None and not buffer.ended_by_server:
         responses.request(step)
@@ -79,6 +91,7 @@ def transcript_completed(
     step.update(
         usage=step.state.usage + of_transcription(event.usage),
         latency=latency.note(step.state.latency, "transcript", step.at),
+        ring=ring.known(step.state.ring, event.item_id),
     )
     step.history(*history.transcribed(step.state.history, event.item_id, event.transcript))
     _said(step, event.item_id, "", event.transcript)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from voxloop.realtime import history
+from dataclasses import replace
+
+from voxloop.realtime import history, ring
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
 
@@ -12,6 +14,13 @@ def entered(
     event: rt.ConversationItemCreated | rt.ConversationItemAdded | rt.ConversationItemDone,
 ) -> None:
     """An item stands at its place; ``done`` brings its whole content."""
+    item_id = event.item.id or ""
+    if item_id in step.state.link.repeated:
+        return
+    backlog = step.state.backlog
+    if any(create.item.id == item_id for create in backlog.creates):
+        waiting = tuple(create for create in backlog.creates if create.item.id != item_id)
+        step.update(backlog=replace(backlog, creates=waiting))
     found = history.upsert(step.state.history, event.item, event.previous_item_id)
     if found is not None:
         step.history(*found)
@@ -26,6 +35,12 @@ def retrieved(step: Step, event: rt.ConversationItemRetrieved) -> None:
 
 def deleted(step: Step, event: rt.ConversationItemDeleted) -> None:
     """An item is gone."""
+    backlog = step.state.backlog
+    waiting = tuple(item_id for item_id in backlog.deletes if item_id != event.item_id)
+    step.update(
+        backlog=replace(backlog, deletes=waiting),
+        ring=ring.known(step.state.ring, event.item_id),
+    )
     step.history(*history.remove(step.state.history, event.item_id), "deleted")
 
 

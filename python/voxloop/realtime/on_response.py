@@ -241,6 +241,7 @@ def _heard(
         response_id=response_id,
         content_index=event.content_index,
         truncatable=track is None or track.in_conversation,
+        epoch=state.line.epoch,
     )
     if item.carry:
         data, chunk = item.carry + data, None

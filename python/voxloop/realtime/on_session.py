@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from voxloop._errors import AuthenticationError
-from voxloop.realtime import handover, sequencer
+from voxloop.realtime import handover, line, ring, sequencer
 from voxloop.realtime.effects import End
 from voxloop.realtime.errors import from_detail, harmless
 from voxloop.realtime.step import Step
@@ -18,6 +18,7 @@ def created(step: Step, event: rt.SessionCreated) -> None:
     step.update(
         link=replace(link, session_id=event.session.id, expires_at=event.session.expires_at)
     )
+    line.expires(step, event.session.expires_at)
 
 
 def updated(step: Step, event: rt.SessionUpdated) -> None:
@@ -30,6 +31,8 @@ def updated(step: Step, event: rt.SessionUpdated) -> None:
             expires_at=event.session.expires_at or link.expires_at,
         )
     )
+    if link.expires_at is None:
+        line.expires(step, event.session.expires_at)
     handover.accepted(step, event.session)
 
 
@@ -45,6 +48,10 @@ def error(step: Step, event: rt.ErrorEvent) -> None:
     if isinstance(typed, AuthenticationError):
         step.do(End(typed))
         return
+    renews = step.state.reconnect.enabled and not step.state.link.attached
+    if typed.code == "session_expired" and renews:
+        line.down(step, typed)
+        return
     if harmless(detail):
         state = step.state.sequencer
         step.update(sequencer=replace(state, cancelling=False))
@@ -53,10 +60,18 @@ def error(step: Step, event: rt.ErrorEvent) -> None:
     step.update(sequencer=state)
     if again:
         return
+    _item_refused(step, detail)
     _outside_refused(step, detail)
     _commit_refused(step, detail)
     if not handover.rejected(step, detail, typed):
         step.error(typed)
+
+
+def _item_refused(step: Step, detail: rt.ErrorDetail) -> None:
+    backlog = step.state.backlog
+    if any(create.event_id == detail.event_id for create in backlog.creates):
+        waiting = tuple(c for c in backlog.creates if c.event_id != detail.event_id)
+        step.update(backlog=replace(backlog, creates=waiting))
 
 
 def _outside_refused(step: Step, detail: rt.ErrorDetail) -> None:
@@ -72,4 +87,7 @@ def _commit_refused(step: Step, detail: rt.ErrorDetail) -> None:
         return
     event_id = detail.event_id or ""
     if event_id.startswith("commit_") or detail.code == "input_audio_buffer_commit_empty":
-        step.update(input=replace(buffer, commits=buffer.commits[1:]))
+        step.update(
+            input=replace(buffer, commits=buffer.commits[1:]),
+            ring=ring.refused(step.state.ring, detail.event_id),
+        )

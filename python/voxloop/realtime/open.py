@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -11,7 +10,8 @@ from contextlib import asynccontextmanager
 from voxloop._errors import ConfigError
 from voxloop.agents import Agent, open_nursery, resolve
 from voxloop.providers import Provider, RealtimeTarget
-from voxloop.realtime.config import ApiKey, ModelConfig, RunConfig
+from voxloop.realtime.config import ModelConfig, RunConfig
+from voxloop.realtime.connector import Connector
 from voxloop.realtime.runner import Runner
 from voxloop.realtime.session import Session
 from voxloop.realtime.state import initial
@@ -49,27 +49,28 @@ async def open_session(
     """
     settings = config or RunConfig()
     target = model_config or ModelConfig()
-    chosen = provider if provider is not None else await _provider(target)
+    chosen = provider if provider is not None else own_provider(target)
     if provider is not None and target.api_key is not None:
         raise ConfigError("give the API key to the provider, or leave provider out")
     run_context = RunContext(context)
     resolved = await resolve(agent, run_context)
     state = initial(
-        resolved, settings, prefix=uuid.uuid4().hex[:8], attached=target.call_id is not None
+        resolved,
+        settings,
+        prefix=uuid.uuid4().hex[:8],
+        attached=target.call_id is not None,
+        reconnect=target.reconnect,
     )
     model = target.model
     if model is None and target.call_id is None:
         model = agent.model
     began = time.monotonic()
-    async with (
-        chosen.realtime(
-            RealtimeTarget(
-                model=model, url=target.url, headers=target.headers, call_id=target.call_id
-            )
-        ) as transport,
-        open_nursery() as nursery,
-    ):
-        runner = Runner(state, transport, nursery, run_context)
+    where = RealtimeTarget(
+        model=model, url=target.url, headers=target.headers, call_id=target.call_id
+    )
+    async with open_nursery() as nursery:
+        runner = Runner(state, Connector(chosen, where), nursery, run_context)
+        await runner.connect()
         session = Session(runner)
         runner.observer.started(
             model=model, agent=agent.name, connect_seconds=time.monotonic() - began
@@ -81,16 +82,16 @@ async def open_session(
             await runner.aclose()
 
 
-async def _provider(target: ModelConfig) -> Provider:
+def own_provider(target: ModelConfig) -> Provider:
+    """The provider that is taken when none is given.
+
+    Raises:
+        AuthenticationError: No key was found.
+    """
     if target.api_key is None:
         from voxloop.providers import default_provider
 
         return default_provider()
     from voxloop.providers import OpenAI
 
-    return OpenAI(api_key=await _key(target.api_key))
-
-
-async def _key(given: ApiKey) -> str:
-    key = given() if callable(given) else given
-    return await key if inspect.isawaitable(key) else key
+    return OpenAI(api_key=target.api_key)  # a function is asked again for every connection

@@ -22,6 +22,7 @@ class PlayItem:
         reported_ms: Audio that the application says it has played; None without a report.
         complete: All its audio has come.
         truncatable: It stands in the conversation of the server.
+        epoch: Connection that it came on.
         carry: A lone byte of a sample whose other byte is in the next event.
     """
 
@@ -32,6 +33,7 @@ class PlayItem:
     reported_ms: float | None = None
     complete: bool = False
     truncatable: bool = True
+    epoch: int = 1
     carry: bytes = b""
 
 
@@ -143,6 +145,7 @@ def extended(
         content_index=content_index,
         received_ms=last.received_ms + milliseconds,
         truncatable=last.truncatable,
+        epoch=last.epoch,
     )
     ends_at = max(playback.ends_at, at) + milliseconds / 1000.0
     return Playback((*items[:-1], longer), ends_at, at, playback.taken, playback.silent)

@@ -17,6 +17,7 @@ from voxloop.realtime import (
     handover,
     inputs,
     latency,
+    line,
     on_input,
     on_item,
     on_media,
@@ -102,7 +103,7 @@ def deadline(state: State) -> float | None:
         return None
     times = [call.deadline for call in state.tools.calls.values() if call.status != "answered"]
     times += [update.deadline for update in state.link.pending if update.handover is not None]
-    times.append(state.sequencer.expected_until)
+    times += [state.sequencer.expected_until, line.deadline(state)]
     if state.turn.shown == "speaking":
         times.append(state.playback.deadline())
     return min((when for when in times if when is not None), default=None)
@@ -128,12 +129,7 @@ def _bad_frame(work: Step, given: inputs.BadFrame) -> None:
 def _tick(work: Step, _given: inputs.Tick) -> None:
     toolcalls.expire(work)
     handover.expire(work)
-
-
-def _lost(work: Step, given: inputs.Lost) -> None:
-    reason = "connection_closed" if given.error is None else "connection_lost"
-    on_response.end_all(work, "incomplete", reason)
-    work.do(End(given.error))
+    line.tick(work)
 
 
 def _left(work: Step, _given: inputs.Left) -> None:
@@ -141,7 +137,8 @@ def _left(work: Step, _given: inputs.Left) -> None:
     work.do(End(None))
 
 
-def _start(work: Step, _given: inputs.Start) -> None:
+def _start(work: Step, given: inputs.Start) -> None:
+    work.update(line=replace(work.state.line, opened_at=given.at, wall=given.wall))
     handover.start(work)
 
 
@@ -154,7 +151,9 @@ _INPUTS: Final[dict[type[object], _Handler]] = {
     inputs.MediaSilent: on_media.silent,
     inputs.BadFrame: _bad_frame,
     inputs.Tick: _tick,
-    inputs.Lost: _lost,
+    inputs.Lost: line.lost,
+    inputs.Opened: line.opened,
+    inputs.Heard: line.heard,
     inputs.Left: _left,
     inputs.Start: _start,
     inputs.AppendAudio: commands.append_audio,
@@ -184,6 +183,7 @@ def _settle(work: Step) -> None:
         _show(work, "closed")
         work.do(end)
         return
+    line.renew(work)
     responses.release(work)
     _note_audio(work)
     active = frozenset(work.state.turn.responses)
@@ -207,6 +207,8 @@ def _note_audio(work: Step) -> None:
 
 
 def _state(state: State, at: float) -> AgentState:
+    if not state.line.up:
+        return "reconnecting"
     if state.turn.speaking:
         return "user_speaking"
     if state.playback.playing(at):

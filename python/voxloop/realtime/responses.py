@@ -11,7 +11,7 @@ import msgspec
 from voxloop.realtime import history, latency, sequencer
 from voxloop.realtime.effects import TurnOver
 from voxloop.realtime.events import AudioInterruptedEvent
-from voxloop.realtime.playback import Position
+from voxloop.realtime.playback import PlayItem, Position
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
 
@@ -49,7 +49,7 @@ def request_outside(step: Step, params: rt.ResponseParams) -> None:
     """Ask at once for a response that is no part of the conversation."""
     event_id = step.new_id("create")
     tagged = msgspec.structs.replace(params, metadata={**(params.metadata or {}), TAG: event_id})
-    step.send(rt.ResponseCreate(event_id=event_id, response=tagged))
+    step.send_later(rt.ResponseCreate(event_id=event_id, response=tagged))
     note_outside(step, event_id)
 
 
@@ -60,7 +60,9 @@ def note_outside(step: Step, event_id: str) -> None:
 
 
 def release(step: Step) -> None:
-    """Send the next request if the conversation is free."""
+    """Send the next request if the conversation is free and there is a connection."""
+    if not step.state.line.up:
+        return
     state, wish = sequencer.release(step.state.sequencer, step.at)
     step.update(sequencer=state)
     if wish is not None:
@@ -142,6 +144,15 @@ def _truncate(step: Step, position: Position) -> None:
     item, end = position.item, _audio_end(position)
     if not item.truncatable or item.received_ms <= 0:
         return
+    if item.epoch == step.state.line.epoch:  # to the next connection it was told as text
+        _tell_cut(step, item, end)
+    changed, entry = history.cut(
+        step.state.history, item.item_id, end, received_ms=item.received_ms
+    )
+    step.history(changed, entry, "updated")
+
+
+def _tell_cut(step: Step, item: PlayItem, end: int) -> None:
     step.send(
         rt.ConversationItemTruncate(
             event_id=step.new_id("truncate"),
@@ -150,5 +161,3 @@ def _truncate(step: Step, position: Position) -> None:
             audio_end_ms=end,
         )
     )
-    changed, entry = history.cut(step.state.history, item.item_id, end)
-    step.history(changed, entry, "updated")

@@ -11,29 +11,22 @@ from typing import Any, Literal
 
 import trio
 
-from voxloop._errors import (
-    ConfigError,
-    ConnectionClosed,
-    NetworkError,
-    ProtocolError,
-    UseAfterClose,
-    VoxloopError,
-)
+from voxloop._bridge import checkpoint
+from voxloop._errors import ProtocolError, UseAfterClose, VoxloopError
 from voxloop.agents import Handoff, resolve
 from voxloop.net import AudioDelta, Frame, MediaCut, MediaLink
-from voxloop.providers import MediaTransport, RealtimeTransport
 from voxloop.realtime import effects, inputs, reducer
+from voxloop.realtime.connector import Connection, Connector
 from voxloop.realtime.events import AudioEvent, ErrorEvent, Event
 from voxloop.realtime.observe import Observer
-from voxloop.realtime.outbox import Outbox
-from voxloop.realtime.state import Call, State
+from voxloop.realtime.recording import Recording
+from voxloop.realtime.state import Backlog, Call, State
 from voxloop.realtime.subscribers import Hub
 from voxloop.tools import RunContext, Tool, run_tool
 from voxloop.wire import realtime as rt
 
-NORMAL_CLOSURE = 1000
-DRAIN_SECONDS = 1.0
-"""How long the reader may go on after nothing can be sent any more."""
+GAP_BYTES = 16 * 1024 * 1024
+"""Items and events, in JSON, that may wait for a connection that is lost; audio has its ring."""
 
 _log = logging.getLogger("voxloop.realtime")
 
@@ -54,38 +47,51 @@ class WireEvent:
 
 
 class Runner:
-    """One connection: feeds the reducer and carries out its effects.
+    """One session: feeds the reducer and carries out its effects.
 
     All of it happens on one trio thread, and `feed` awaits nothing, so that what one input leads to
     is never interleaved with another's.
     """
 
+    media: MediaLink | None = None
+    """Source and sink that are attached now."""
+    _media_epoch = 0
+    """Connection that they are bound to."""
+
     def __init__(
         self,
         state: State,
-        transport: RealtimeTransport,
+        connector: Connector,
         nursery: trio.Nursery,
         context: RunContext[Any],
     ) -> None:
         self.state = state
         self.events: Hub[Event] = Hub(_audio_bytes)
         self.wire: Hub[WireEvent] = Hub(_wire_bytes)
-        self.outbox = Outbox()
         self.observer = Observer(time.monotonic())
         self.context = context
-        self.media: MediaLink | None = None
-        """Source and sink that are attached now."""
-        self._transport = transport
+        self._connector = connector
+        self.recordings: tuple[Recording, ...] = ()
+        self._gap = _Gap()
         self._nursery = nursery
         self._limiter = trio.CapacityLimiter(state.config.tool_concurrency)
         self._timer = _Timer()
         self._error: VoxloopError | None = None
 
+    async def connect(self) -> None:
+        """Make the first connection.
+
+        Raises:
+            VoxloopError: It cannot be made.
+
+        **Cancellation:** the attempt is given up.
+        """
+        await self._nursery.start(self._connector.first, self)
+
     def start(self) -> None:
-        """Tell the server everything, and begin to read, write and keep time."""
-        self.feed(inputs.Start(time.monotonic()))
-        self._nursery.start_soon(self._read)
-        self._nursery.start_soon(self._write)
+        """Tell the server everything, and begin to keep time."""
+        self.feed(inputs.Start(time.monotonic(), time.time()))
+        self._connector.begun.set()
         self._nursery.start_soon(self._timer.run, self)
 
     async def aclose(self) -> None:
@@ -97,7 +103,8 @@ class Runner:
         with trio.move_on_after(self.state.config.close_timeout) as scope:
             scope.shield = True
             try:
-                await self._transport.aclose()
+                if self._connector.current is not None:
+                    await self._connector.current.aclose()
             except (VoxloopError, OSError, trio.BrokenResourceError, trio.ClosedResourceError):
                 _log.debug("the connection was gone before it was closed", exc_info=True)
         self._nursery.cancel_scope.cancel()
@@ -110,8 +117,25 @@ class Runner:
 
         **Cancellation:** may be called again.
         """
-        await self.outbox.room()
-        self.check_open()
+        while True:
+            connection = self._connector.current
+            if connection is not None and self.state.line.up:
+                await connection.outbox.room()
+            elif self._gap.nbytes > GAP_BYTES and not self.state.link.over:
+                await self._gap.over.wait()
+            else:
+                await checkpoint()
+            self.check_open()
+            if connection is self._connector.current or self._gap.nbytes <= GAP_BYTES:
+                return
+
+    async def audio_room(self) -> None:
+        """The same for audio: without a connection the ring takes it, and nothing is waited for."""
+        if self.state.line.up:
+            await self.room()
+        else:
+            await checkpoint()
+            self.check_open()
 
     def check_open(self) -> None:
         """Raise what ended the session, if it is over."""
@@ -127,13 +151,11 @@ class Runner:
         Raises:
             ConfigError: The connection is none that they can talk over.
         """
-        if not isinstance(self._transport, MediaTransport):
-            raise ConfigError(
-                "media need a connection of the network layer; this provider's has no place for "
-                "them: play AudioEvents and call send_audio instead"
-            )
-        again = self._transport.bind_media(media)
-        self.media = media
+        connection = self._connector.current
+        if connection is None:
+            raise UseAfterClose("the session has no connection: open another session")
+        again = connection.bind_media(media)
+        self.media, self._media_epoch = media, connection.epoch
         return again
 
     def cut_media(self) -> None:
@@ -149,21 +171,26 @@ class Runner:
             VoxloopError: It cannot be carried out, or the session is over.
         """
         self.check_open()
+        before = self.state.backlog
         refused = self.feed(given)
+        if not self.state.line.up:
+            self._gap.nbytes += _added(before, self.state.backlog)
         if refused is not None:
             raise refused
 
     def feed(self, given: inputs.Input) -> VoxloopError | None:
         """Take one input; the error of a refused command is returned."""
         self.state, todo = reducer.step(self.state, given)
+        if self.recordings and isinstance(given, inputs.AppendAudio):
+            for recording in self.recordings:
+                recording.user(given.data, given.at)
         refused: VoxloopError | None = None
         for effect in todo:
             match effect:
                 case effects.Send():
                     self._send(effect)
                 case effects.Emit(event=event):
-                    self.events.publish(event)
-                    self.observer.event(event, self.state)
+                    self._emit(event)
                 case effects.RunTool(call=call, tool=tool):
                     self._nursery.start_soon(self._run_tool, call, tool)
                 case effects.RunHandoff(call=call, handoff=handoff):
@@ -174,49 +201,67 @@ class Runner:
                     self.observer.turn_over(effect)
                 case effects.Refuse(error=error):
                     refused = error
+                case effects.Dial(epoch=epoch):
+                    self._nursery.start_soon(self._connector.again, self, epoch)
+                case effects.Switch(epoch=epoch):
+                    self._connector.switch(epoch)
+                    self._gap.end()
+                case effects.HangUp(epoch=epoch):
+                    self._connector.hang_up(epoch)
                 case effects.End():
                     self._end(effect, given.at)
         self._timer.arm(reducer.deadline(self.state))
         return refused
 
+    def _emit(self, event: Event) -> None:
+        self.events.publish(event)
+        self.observer.event(event, self.state)
+        for recording in self.recordings:
+            recording.event(event)
+
     def _send(self, effect: effects.Send) -> None:
         event = effect.event
         data = rt.encode(event)
-        self.outbox.put(data)
+        if self._connector.current is None:
+            return
+        outbox = self._connector.current.outbox
+        outbox.put(data)
         if isinstance(event, rt.InputAudioBufferAppend):
-            self.observer.audio_sent(event.audio, self.outbox.waiting)
+            self.observer.audio_sent(event.audio, outbox.waiting)
+        self._on_wire("out", data, time.monotonic())
+
+    def _on_wire(self, direction: Literal["in", "out"], data: str | bytes, at: float) -> None:
         if self.wire.wanted:
-            self.wire.publish(WireEvent("out", data, time.monotonic()))
+            self.wire.publish(WireEvent(direction, data, at))
+        for recording in self.recordings:
+            recording.frame(direction, data, at, self.state.line.epoch)
 
     def _end(self, effect: effects.End, at: float) -> None:
         self._error = effect.error
         self.observer.ended(effect, self.state, at)
-        self.outbox.close()
+        if self._connector.current is not None:
+            self._connector.current.outbox.close()
+        self._gap.end()
         self.events.finish(effect.error)
         self.wire.finish(effect.error)
 
-    async def _read(self) -> None:
-        while not self.state.link.over:
-            try:
-                frames = await self._transport.receive_batch()
-            except Exception as error:
-                self.feed(inputs.Lost(_as_lost(error), time.monotonic()))
-                return
-            for frame in frames:
-                self._take(frame)
+    def take(self, connection: Connection, frame: Frame) -> bool:
+        """Handle a frame; False if it came on a connection that is not in use."""
+        if connection is not self._connector.current or self.state.line.epoch != connection.epoch:
+            return False
+        self._take(frame)
+        return True
 
     def _take(self, frame: Frame) -> None:
         data, at = frame
         given: inputs.Input
         if isinstance(data, AudioDelta):
-            if self.wire.wanted:
-                for text, when in data.messages:
-                    self.wire.publish(WireEvent("in", text, when))
+            for text, when in data.messages if self.wire.wanted or self.recordings else ():
+                self._on_wire("in", text, when)
             quick = reducer.steady(self.state, data, at)
             if quick is not None:
                 self.state, event = quick
-                self.events.publish(event)
-                self.observer.event(event, self.state)
+                self._emit(event)
                 return
             given = inputs.Sound(data, at)
             if data.taken:
@@ -224,8 +269,7 @@ class Runner:
         elif isinstance(data, MediaCut):
             given = inputs.MediaCut(data, at)
         else:
-            if self.wire.wanted:
-                self.wire.publish(WireEvent("in", data, at))
+            self._on_wire("in", data, at)
             try:
                 given = self._received(rt.decode_server(data), at)
             except ProtocolError as error:
@@ -245,16 +289,13 @@ class Runner:
             if self.media.deliver(*place, event.delta):
                 self.observer.audio_taken(len(event.delta))
                 return inputs.SoundTaken(event, at)
+        if (
+            self.media is not None
+            and isinstance(event, rt.SessionUpdated)
+            and self._media_epoch != self.state.line.epoch
+        ):  # another connection, which knows the formats by now
+            self.bind_media(self.media)
         return inputs.Received(event, at)
-
-    async def _write(self) -> None:
-        try:
-            await self.outbox.run(self._transport.send)
-        except Exception as error:
-            # What has arrived is still read; the reader then finds the end by itself.
-            self.outbox.close()
-            await trio.sleep(DRAIN_SECONDS)
-            self.feed(inputs.Lost(_as_lost(error), time.monotonic()))
 
     async def _run_tool(self, call: Call, tool: Tool) -> None:
         context = self.context.for_agent(call.agent.agent.name).for_call(
@@ -288,6 +329,20 @@ class Runner:
         self.feed(inputs.AgentReady(agent, call.call_id, message, time.monotonic()))
 
 
+class _Gap:
+    """What waits while there is no connection."""
+
+    def __init__(self) -> None:
+        self.nbytes = 0
+        self.over = trio.Event()
+
+    def end(self) -> None:
+        """There is a connection again, or there will be none."""
+        self.nbytes = 0
+        self.over.set()
+        self.over = trio.Event()
+
+
 class _Timer:
     """Feeds a `Tick` when the reducer wants one."""
 
@@ -313,23 +368,18 @@ class _Timer:
                 runner.feed(inputs.Tick(time.monotonic()))
 
 
+def _added(before: Backlog, after: Backlog) -> int:
+    """Bytes of what has come to wait for a connection."""
+    new = (*after.creates[len(before.creates) :], *after.held[len(before.held) :])
+    return sum(len(rt.encode(event)) for event in new)
+
+
 def _audio_bytes(event: Event) -> int:
     return event.audio.nbytes if isinstance(event, AudioEvent) else 0
 
 
 def _wire_bytes(event: WireEvent) -> int:
     return len(event.data)
-
-
-def _as_lost(error: Exception) -> VoxloopError | None:
-    """What ended the connection; None when it was closed as it should be."""
-    if isinstance(error, ConnectionClosed) and error.close_code == NORMAL_CLOSURE:
-        return None
-    if isinstance(error, VoxloopError):
-        return error
-    lost = NetworkError(f"the connection failed: {type(error).__name__}: {error}")
-    lost.__cause__ = error
-    return lost
 
 
 def _as_error(error: Exception, agent: str) -> VoxloopError:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import os
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -20,6 +22,7 @@ from voxloop.realtime.config import SessionModelSettings
 from voxloop.realtime.events import AgentState, Event
 from voxloop.realtime.history import HistoryItem
 from voxloop.realtime.latency import TurnMetrics
+from voxloop.realtime.recording import Recording, opening, recording
 from voxloop.realtime.runner import Runner, WireEvent
 from voxloop.realtime.subscribers import Subscription
 from voxloop.realtime.uplink import Uplink
@@ -33,8 +36,10 @@ _IMAGES = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"), (b"
 class Session:
     """A conversation over one connection; made by `open_session`.
 
-    Iterate it for its events; one task at a time may, others use `subscribe`. What the session
-    sends goes out in the order of the calls.
+    Iterate it for its events; one task at a time may, others use `subscribe`. What comes before
+    the first iteration is kept for it, up to the bounds of `voxloop.realtime.subscribers`; a
+    session that is never iterated goes on all the same. What the session sends goes out in the
+    order of the calls.
 
     Every coroutine here raises what ended the session once it is over: `UseAfterClose` after its
     block, else the error itself. **Cancellation:** what a call sends is sent whole or not at all,
@@ -55,7 +60,7 @@ class Session:
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
         self._uplink = Uplink()
-        self._events: Subscription[Event] = runner.events.add()
+        self._events: Subscription[Event] = runner.events.add(unasked=True)
 
     # -- what is known ---------------------------------------------------------------------------
 
@@ -138,10 +143,44 @@ class Session:
         finally:
             self._runner.wire.remove(subscription)
 
+    @asynccontextmanager
+    async def record(
+        self, path: str | os.PathLike[str], *, redact: bool = False
+    ) -> AsyncIterator[Recording]:
+        """Write what is said and sent into two files until the block is left.
+
+        ``path`` with the suffix ``.wav`` gets the sound: the user on the left, the agent as it was
+        heard on the right, aligned in time. With ``.jsonl`` it gets every frame as a line of JSON;
+        `voxloop.testing.replay` plays it back. Keys are never written. The session does not wait
+        for the disk: what does not fit into 32 MiB is left out and counted.
+
+        Args:
+            path: Where to; its suffix does not matter.
+            redact: Leave out words, sound and images: only what happened when is written, and no
+                sound file.
+
+        Raises:
+            OSError: The files cannot be made.
+
+        **Cancellation:** what has come is written, for at most five seconds.
+        """
+        async with recording(Path(path), redact=redact) as made:
+            for direction, data in opening(self._runner.state):
+                made.frame(direction, data, time.monotonic(), self._runner.state.line.epoch)
+            self._runner.recordings = (*self._runner.recordings, made)
+            try:
+                yield made
+            finally:
+                left = tuple(other for other in self._runner.recordings if other is not made)
+                self._runner.recordings = left
+
     # -- sound -----------------------------------------------------------------------------------
 
     async def send_audio(self, data: AudioLike, *, format: Format | None = None) -> None:
         """Send audio of the user; it waits while too much is queued.
+
+        While the connection is lost it waits for nothing: the last ``Reconnect.audio_seconds`` are
+        kept and sent once there is another, and what did not fit is reported.
 
         Args:
             data: Anything that `voxloop.audio.as_chunk` takes, at any rate: it is mixed to mono and
@@ -153,9 +192,9 @@ class Session:
 
         **Cancellation:** the part that was queued is sent, in pieces of 100 ms.
         """
-        await self._runner.room()
+        await self._runner.audio_room()
         for piece in self._uplink.convert(data, format=format):
-            await self._runner.room()
+            await self._runner.audio_room()
             self._runner.command(inputs.AppendAudio(piece, time.monotonic()))
 
     async def commit_audio(self, *, respond: bool | None = None) -> None:

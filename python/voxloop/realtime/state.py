@@ -12,6 +12,8 @@ from voxloop.realtime.events import AgentState
 from voxloop.realtime.history import History
 from voxloop.realtime.latency import Ledger
 from voxloop.realtime.playback import Playback
+from voxloop.realtime.reconnect import Line, Reconnect
+from voxloop.realtime.ring import Ring, empty
 from voxloop.realtime.sequencer import Sequencer
 from voxloop.realtime.settings import Payload
 from voxloop.realtime.usage import Usage
@@ -73,6 +75,7 @@ class Link:
         attached: The session is attached to a call.
         over: The connection ended or was left.
         rate_limits: The latest ones.
+        repeated: Items that were sent again: what the server says of them is known.
     """
 
     session_id: str | None = None
@@ -85,6 +88,7 @@ class Link:
     attached: bool = False
     over: bool = False
     rate_limits: tuple[rt.RateLimit, ...] = ()
+    repeated: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,7 @@ class InputBuffer:
         ended_by_server: The server has ended a turn and heard no speech since.
         stopped_item: The message that the server is about to commit.
         attached: A source sends audio that is not counted here.
+        stopped_ms: Where it ends in the audio of this connection.
     """
 
     uncommitted: int = 0
@@ -162,6 +167,7 @@ class InputBuffer:
     ended_by_server: bool = False
     stopped_item: str | None = None
     attached: bool = False
+    stopped_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,12 +223,28 @@ class ToolState:
         return any(batch.open for batch in self.batches.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What the application asked for and the server has not shown to have done.
+
+    Attributes:
+        creates: Items to add, in order.
+        deletes: Items to take out.
+        held: Events that came while there was no connection, to be sent as they are.
+    """
+
+    creates: tuple[rt.ConversationItemCreate, ...] = ()
+    deletes: tuple[str, ...] = ()
+    held: tuple[rt.ClientEvent | dict[str, object], ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """Everything that a session knows.
 
     Attributes:
         config: How it behaves.
+        reconnect: What happens when the connection is lost.
         settings: What the server is to know, apart from the agent.
         prefix: Part of all ids made here, so that they are unique in the conversation.
         ids: How many were made.
@@ -232,7 +254,11 @@ class State:
     settings: SessionModelSettings
     agent: AgentSlot
     prefix: str
+    reconnect: Reconnect
+    ring: Ring
     ids: int = 0
+    line: Line = field(default_factory=Line)
+    backlog: Backlog = field(default_factory=Backlog)
     link: Link = field(default_factory=Link)
     turn: Turn = field(default_factory=Turn)
     input: InputBuffer = field(default_factory=InputBuffer)
@@ -245,7 +271,12 @@ class State:
 
 
 def initial(
-    agent: ResolvedAgent, config: RunConfig, *, prefix: str, attached: bool = False
+    agent: ResolvedAgent,
+    config: RunConfig,
+    *,
+    prefix: str,
+    attached: bool = False,
+    reconnect: Reconnect | None = None,
 ) -> State:
     """The state of a session that has just been opened."""
     settings = config.model_settings
@@ -254,4 +285,13 @@ def initial(
         interrupts=settings.server_interrupts,
         attached=attached,
     )
-    return State(config=config, settings=settings, agent=AgentSlot(agent), prefix=prefix, link=link)
+    policy = reconnect or Reconnect()
+    return State(
+        config=config,
+        settings=settings,
+        agent=AgentSlot(agent),
+        prefix=prefix,
+        link=link,
+        reconnect=policy,
+        ring=empty(policy.audio_seconds if policy.enabled and not attached else 0.0),
+    )

@@ -10,9 +10,12 @@ from voxloop.realtime.events import AgentState, ErrorEvent, Event, HistoryEvent
 from voxloop.realtime.history import Change, History, HistoryItem
 from voxloop.realtime.latency import Ledger
 from voxloop.realtime.playback import Playback
+from voxloop.realtime.reconnect import Line
+from voxloop.realtime.ring import Ring
 from voxloop.realtime.sequencer import Sequencer
 from voxloop.realtime.state import (
     AgentSlot,
+    Backlog,
     InputBuffer,
     Link,
     State,
@@ -51,6 +54,9 @@ class Step:
         tools: ToolState | None = None,
         latency: Ledger | None = None,
         usage: Usage | None = None,
+        line: Line | None = None,
+        ring: Ring | None = None,
+        backlog: Backlog | None = None,
     ) -> None:
         """Replace parts of the state."""
         old = self.state
@@ -65,6 +71,9 @@ class Step:
             tools=tools or old.tools,
             latency=latency or old.latency,
             usage=usage or old.usage,
+            line=line or old.line,
+            ring=ring or old.ring,
+            backlog=backlog or old.backlog,
         )
 
     def new_id(self, kind: str) -> str:
@@ -77,8 +86,20 @@ class Step:
         self.effects.append(effect)
 
     def send(self, event: rt.ClientEvent | dict[str, object]) -> None:
-        """Put an event on the wire."""
-        self.effects.append(Send(event))
+        """Put an event on the wire.
+
+        Without a connection it is left out: what the state holds is told to the next one whole.
+        """
+        if self.state.line.up:
+            self.effects.append(Send(event))
+
+    def send_later(self, event: rt.ClientEvent | dict[str, object]) -> None:
+        """The same, but without a connection it is kept, to be sent once there is one."""
+        if self.state.line.up:
+            self.effects.append(Send(event))
+        else:
+            backlog = self.state.backlog
+            self.update(backlog=replace(backlog, held=(*backlog.held, event)))
 
     def emit(self, event: Event) -> None:
         """Tell the application."""

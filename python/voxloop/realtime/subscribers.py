@@ -3,13 +3,18 @@
 Policy: what is *droppable* (audio) is dropped oldest first beyond a bound of bytes, and counted.
 Everything else is never dropped: a subscriber that lets more than a bound of it pile up is cut
 off, its iteration gives what is there and then raises.
+
+One channel is there whether anyone reads it or not: the session's own. It keeps what comes before
+it is iterated, so that nothing is missed between opening and reading. If that grows beyond the
+bound and still nobody has begun, it lets go of everything and holds nothing more until someone
+does; that ends nothing and holds up nobody.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import trio
 
@@ -37,11 +42,16 @@ class Subscription(Generic[T]):
         *,
         max_events: int = MAX_EVENTS,
         max_bytes: int = MAX_DROPPABLE_BYTES,
+        unasked: bool = False,
     ) -> None:
         self._droppable = droppable
         self._limits = (max_events, max_bytes)
-        self._queue: deque[tuple[T, int]] = deque()
+        # Two queues with one count over both, so that the oldest sound is found at once.
+        self._events: deque[tuple[int, T]] = deque()
+        self._sounds: deque[tuple[int, T, int]] = deque()
+        self._count = 0
         self._bytes = 0
+        self._mode: Literal["unread", "read", "asleep"] = "unread" if unasked else "read"
         self._dropped = 0
         self._wake: trio.Event | None = None
         self._reading = False
@@ -62,13 +72,26 @@ class Subscription(Generic[T]):
         """Hand in an event; it never waits."""
         if self._ended:
             return
+        if self._mode == "asleep":
+            self._dropped += 1
+            return
+        self._count += 1
         size = self._droppable(event)
-        self._queue.append((event, size))
-        self._bytes += size
+        if size:
+            self._sounds.append((self._count, event, size))
+            self._bytes += size
+        else:
+            self._events.append((self._count, event))
         max_events, max_bytes = self._limits
         while self._bytes > max_bytes:
-            self._drop_oldest()
-        if len(self._queue) > max_events and self._structural() > max_events:
+            self._bytes -= self._sounds.popleft()[2]
+            self._dropped += 1
+        if len(self._events) <= max_events:
+            if self._wake is not None:
+                self._wake.set()
+        elif self._mode == "unread":
+            self._sleep()
+        else:
             self.finish(
                 VoxloopError(
                     f"this subscriber let {max_events} events pile up and was cut off; "
@@ -76,8 +99,6 @@ class Subscription(Generic[T]):
                     code="subscriber_too_slow",
                 )
             )
-        elif self._wake is not None:
-            self._wake.set()
 
     def finish(self, error: VoxloopError | None) -> None:
         """Nothing more comes."""
@@ -103,30 +124,33 @@ class Subscription(Generic[T]):
                 "two tasks iterate one subscription; open another with session.subscribe()"
             )
         self._reading = True
+        self._mode = "read"
         try:
             await checkpoint()  # a cancel here loses nothing
-            while not self._queue:
+            while not self._events and not self._sounds:
                 if self._ended:
                     raise self._error or StopAsyncIteration
                 self._wake = trio.Event()
                 await self._wake.wait()
-            event, size = self._queue.popleft()
-            self._bytes -= size
-            return event
+            return self._oldest()
         finally:
             self._reading = False
             self._wake = None
 
-    def _drop_oldest(self) -> None:
-        for index, (_, size) in enumerate(self._queue):
-            if size:
-                del self._queue[index]
-                self._bytes -= size
-                self._dropped += 1
-                return
+    def _oldest(self) -> T:
+        if not self._sounds or (self._events and self._events[0][0] < self._sounds[0][0]):
+            return self._events.popleft()[1]
+        _, event, size = self._sounds.popleft()
+        self._bytes -= size
+        return event
 
-    def _structural(self) -> int:
-        return sum(1 for _, size in self._queue if not size)
+    def _sleep(self) -> None:
+        """Nobody reads: hold nothing until someone does."""
+        self._dropped += len(self._events) + len(self._sounds)
+        self._events.clear()
+        self._sounds.clear()
+        self._bytes = 0
+        self._mode = "asleep"
 
 
 class Hub(Generic[T]):
@@ -142,9 +166,9 @@ class Hub(Generic[T]):
         """Whether anyone listens."""
         return bool(self._subscriptions)
 
-    def add(self) -> Subscription[T]:
-        """Open a channel for what comes from now on."""
-        subscription = Subscription(self._droppable)
+    def add(self, *, unasked: bool = False) -> Subscription[T]:
+        """Open a channel for what comes from now on; an ``unasked`` one may never be read."""
+        subscription = Subscription(self._droppable, unasked=unasked)
         if self._end is not None:
             subscription.finish(self._end[0])
         else:

@@ -172,7 +172,7 @@ def _dispatch(step: Step, call: Call, tool: Tool) -> None:
     config = step.state.config
     args = decode_arguments(call.arguments)
     approval = tool.handler is not None and tool.name in config.tools_to_approve
-    call = replace(call, respond=tool.respond)
+    call = replace(call, respond=tool.respond is not False)
     if approval:
         call = replace(call, status="approval", deadline=step.at + config.approval_timeout)
     elif tool.handler is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from voxloop.testing import script
 from voxloop.testing.memory import MemoryProvider, MemoryTransport
+from voxloop.testing.realtime_peer import Peer
 from voxloop.testing.realtime_server import RealtimeServer
+from voxloop.testing.replay import RecordedFrame, Replay, replay
 from voxloop.testing.scripted import (
     Pause,
     ScriptedLLM,
@@ -20,13 +22,17 @@ __all__ = [
     "MemoryProvider",
     "MemoryTransport",
     "Pause",
+    "Peer",
     "RealtimeServer",
+    "RecordedFrame",
+    "Replay",
     "ScriptExhausted",
     "ScriptedLLM",
     "ScriptedProvider",
     "ScriptedSTT",
     "ScriptedTTS",
     "call",
+    "replay",
     "script",
     "utterance",
     "vowels",

@@ -50,18 +50,38 @@ class Peer:
         replies: list[s.Reply],
         write: Callable[[str], Awaitable[None]],
         changed: Signal,
+        number: int = 1,
     ) -> None:
         self.received: list[Json] = []
         self.sent: list[Json] = []
         self.violations: list[str] = []
         self._changed = changed
-        self.session: Json = {"type": "realtime", "id": "sess_test", "object": "realtime.session"}
+        self.session: Json = {
+            "type": "realtime",
+            "id": f"sess_{number}",
+            "object": "realtime.session",
+        }
         self._plan = plan
         self._replies = replies
         self._write = write
         self._ids = 0
         self._buffer = 0
-        self._book = _Book()
+        self._book = _Book("s" if number == 1 else f"s{number}_")
+
+    @property
+    def audio(self) -> bytearray:
+        """All audio that the client has appended."""
+        return self._book.audio
+
+    @property
+    def commits(self) -> list[int]:
+        """Where in `audio` the client's commits stand, in bytes."""
+        return self._book.commits
+
+    @property
+    def items(self) -> list[Json]:
+        """The conversation, in order."""
+        return [self._book.contents[item_id] for item_id in self._book.items]
 
     async def send(self, kind: str, **fields: object) -> None:
         """Send one server event."""
@@ -81,7 +101,7 @@ class Peer:
     def new_id(self, kind: str) -> str:
         """An id of the server's."""
         self._ids += 1
-        return f"{kind}_s{self._ids}"
+        return f"{kind}_{self._book.prefix}{self._ids}"
 
     def count(self, events: list[Json], kind: str) -> int:
         """How many events of a type there are."""
@@ -98,6 +118,8 @@ class Peer:
         kind = str(event.get("type"))
         self.received.append(event)
         self._changed.tell()
+        if self._plan.played:
+            return
         refusal = self._plan.refuse.get(kind)
         if refusal is not None and self.count(self.received, kind) == 1:
             await self._error(event, *refusal, violation=False)
@@ -137,7 +159,9 @@ class Peer:
             await self.send("session.updated", session=self.session)
 
     async def _append(self, _nursery: trio.Nursery, event: Json) -> None:
-        self._buffer += len(base64.b64decode(str(event["audio"]), validate=True))
+        data = base64.b64decode(str(event["audio"]), validate=True)
+        self._buffer += len(data)
+        self._book.audio += data
 
     async def _clear(self, _nursery: trio.Nursery, _event: Json) -> None:
         self._buffer = 0
@@ -147,7 +171,8 @@ class Peer:
         if self._buffer == 0:
             await self._error(event, "input_audio_buffer_commit_empty", "the buffer is empty", None)
             return
-        await self._commit_item(self.new_id("item"), None)
+        self.commits.append(len(self.audio))
+        await self._commit_item(self.new_id("item"), self._plan.committed_text)
 
     async def _commit_item(self, item_id: str, text: str | None) -> None:
         self._buffer = 0
@@ -165,7 +190,7 @@ class Peer:
             )
 
     async def _enter(self, item: Json, previous: str | None) -> None:
-        self._book.enter(str(item["id"]), previous)
+        self._book.enter(item, previous)
         for kind in ("conversation.item.added", "conversation.item.done"):
             await self.send(kind, item=item, previous_item_id=previous)
 
@@ -183,8 +208,16 @@ class Peer:
                 await self._error(event, "invalid_call_id", f"no open call {call_id}", "call_id")
                 return
             self._book.calls.discard(call_id)
-        previous = event.get("previous_item_id") or self._book.last
-        await self._enter(item, cast("str | None", previous))
+        if item["type"] == "function_call":
+            self._book.calls.add(str(item["call_id"]))
+        if item.get("role") == "assistant" and "output_audio" in str(item.get("content")):
+            await self._error(event, "invalid_value", "assistant audio is not taken", "item")
+            return
+        previous = cast("str | None", event.get("previous_item_id") or self._book.last)
+        if previous not in (None, "root", *self._book.items):
+            await self._error(event, "item_not_found", f"no item {previous}", "previous_item_id")
+            return
+        await self._enter(item, previous)
 
     async def _delete_item(self, _nursery: trio.Nursery, event: Json) -> None:
         item_id = str(event["item_id"])
@@ -235,7 +268,8 @@ class Peer:
             self._book.active.stop("turn_detected")
             await self.wait_idle()
         await trio.sleep(step.seconds)
-        await self.send("input_audio_buffer.speech_stopped", item_id=item_id, audio_end_ms=900)
+        end = len(self.audio) // BYTES_PER_MS or 900
+        await self.send("input_audio_buffer.speech_stopped", item_id=item_id, audio_end_ms=end)
         await self._commit_item(item_id, step.text)
         if vad and vad.get("create_response") is not False:
             await self._begin(nursery, {}, outside=False)
@@ -290,9 +324,9 @@ class Peer:
         await self.send("response.output_item.added", item=item, **place)
         previous = self._book.last
         if not running.outside:
-            self._book.items.append(item_id)
+            self._book.enter(item, previous)
             await self.send("conversation.item.added", item=item, previous_item_id=previous)
-        item = dict(item, status="completed")
+        item.update(status="completed")
         where = {**place, "item_id": item_id}
         if isinstance(output, s.Call):
             item["arguments"] = output.text()
@@ -372,14 +406,20 @@ class Running:
 class _Book:
     """What the server remembers of a conversation."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix  # of ids, so that none is given twice in a conversation
+        self.audio = bytearray()
+        self.commits: list[int] = []
         self.items: list[str] = []
+        self.contents: dict[str, Json] = {}
         self.calls: set[str] = set()
         self.spoken: dict[str, int] = {}
         self.active: Running | None = None
 
-    def enter(self, item_id: str, previous: str | None) -> None:
+    def enter(self, item: Json, previous: str | None) -> None:
         """Put an item behind another; ``"root"`` is the front, an unknown one the end."""
+        item_id = str(item["id"])
+        self.contents[item_id] = item
         place = len(self.items)
         if previous == "root":
             place = 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import time
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from ssl import SSLContext
 from types import TracebackType
@@ -15,6 +18,7 @@ from voxloop.testing import script as s
 from voxloop.testing.realtime_peer import Json, Peer, Signal
 
 if TYPE_CHECKING:
+    from websockets.http11 import Request, Response
     from websockets.trio.server import ServerConnection
 
     from voxloop.providers import OpenAI
@@ -33,6 +37,7 @@ class RealtimeServer:
     Args:
         plan: What it does; each connection goes on with the replies that are left.
         ssl: Serve ``wss`` with this context.
+        port: Port to listen on; 0 takes a free one.
 
     Example::
 
@@ -41,19 +46,24 @@ class RealtimeServer:
                 await session.send_message("How is the weather in Paris?")
     """
 
-    def __init__(self, plan: s.Script | None = None, *, ssl: SSLContext | None = None) -> None:
+    def __init__(
+        self, plan: s.Script | None = None, *, ssl: SSLContext | None = None, port: int = 0
+    ) -> None:
         self._plan = plan or s.Script()
         self._replies = list(self._plan.replies)
         self._ssl = ssl
         self._stack = AsyncExitStack()
         self._changed = Signal()
+        self._trouble = _Trouble(self._plan)
         self.peers: list[Peer] = []
         """One for each connection so far."""
         self.headers: list[dict[str, str]] = []
         """Headers of the upgrade request of each connection, lower-case names."""
         self.paths: list[str] = []
         """Path and query of each connection."""
-        self.port = 0
+        self.broken_at: list[float] = []
+        """``time.monotonic()`` seconds at which a fault of the script broke a connection."""
+        self.port = port
         """The port it listens on."""
 
     async def __aenter__(self) -> RealtimeServer:
@@ -66,7 +76,7 @@ class RealtimeServer:
                 extra="testing",
             ) from None
         async with AsyncExitStack() as stack:
-            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            listeners = await trio.open_tcp_listeners(self.port, host="127.0.0.1")
             self.port = listeners[0].socket.getsockname()[1]
             nursery = await stack.enter_async_context(open_nursery())
             stack.callback(nursery.cancel_scope.cancel)
@@ -76,6 +86,7 @@ class RealtimeServer:
                     listeners=listeners,
                     ssl=self._ssl,
                     compression=None,
+                    process_request=self._upgrade,
                     close_timeout=CLOSE_SECONDS,
                     max_size=32 * 1024 * 1024,
                     task_status=task_status,
@@ -129,32 +140,100 @@ class RealtimeServer:
                 return found[count - 1]
             await self._changed.wait()
 
+    async def drop(self) -> None:
+        """End all connections without a word."""
+        for socket in self._trouble.sockets:
+            await socket.close_stream()
+
+    def _upgrade(self, socket: ServerConnection, request: Request) -> Response | None:
+        refusal = next(self._trouble.upgrades, None)
+        if refusal is None:
+            return None
+        self.paths.append(request.path)
+        self.headers.append({k.lower(): v for k, v in request.headers.raw_items()})
+        self._changed.tell()
+        response = socket.respond(refusal.status, refusal.body)
+        for name, value in refusal.headers.items():
+            response.headers[name] = value
+        return response
+
+    async def _break(self, socket: ServerConnection, after: float, code: int | None) -> None:
+        await trio.sleep(after)
+        self.broken_at.append(time.monotonic())
+        if code is None:
+            await socket.close_stream()
+        else:
+            await socket.aclose(code, "a fault of the script")
+
+    async def _expire(self, socket: ServerConnection, peer: Peer, after: float) -> None:
+        await trio.sleep(after)
+        message = "Your session hit the maximum duration."
+        detail = {"type": "invalid_request_error", "code": "session_expired", "message": message}
+        await peer.send("error", error=detail)
+        await socket.aclose(1001, message)
+
     async def _serve(self, socket: ServerConnection) -> None:
         from websockets.exceptions import ConnectionClosed
 
-        peer = Peer(self._plan, self._replies, socket.send, self._changed)
+        self._trouble.sockets.append(socket)
+        try:
+            await self._talk(socket)
+        except (ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        finally:
+            self._trouble.sockets.remove(socket)
+
+    async def _talk(self, socket: ServerConnection) -> None:
+        from websockets.exceptions import ConnectionClosed
+
+        peer = Peer(self._plan, self._replies, socket.send, self._changed, len(self.peers) + 1)
         self.peers.append(peer)
         if socket.request is not None:
             self.paths.append(socket.request.path)
             self.headers.append({k.lower(): v for k, v in socket.request.headers.raw_items()})
         self._changed.tell()
-        try:
-            async with open_nursery() as nursery:
+        async with open_nursery() as nursery:
+            lifetime = self._plan.expires_after
+            if lifetime is not None:
+                peer.session["expires_at"] = int(time.time() + lifetime)
+                nursery.start_soon(self._expire, socket, peer, lifetime)
+            if not self._plan.played:
                 await peer.send("session.created", session=peer.session)
-                nursery.start_soon(self._steps, socket, peer, nursery)
-                try:
-                    while True:
-                        await peer.take(nursery, await socket.recv())
-                except ConnectionClosed:
-                    nursery.cancel_scope.cancel()
-        except (ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError):
-            pass
+            nursery.start_soon(self._steps, socket, peer, nursery)
+            broken = next(self._trouble.breaks, None)
+            if broken is not None:
+                nursery.start_soon(self._break, socket, *broken)
+            try:
+                while True:
+                    await peer.take(nursery, await socket.recv())
+            except ConnectionClosed:
+                nursery.cancel_scope.cancel()
+
+    async def _play(self, peer: Peer) -> None:
+        """Do what a recording says, and nothing else."""
+        number = min(self.peers.index(peer), len(self._plan.played) - 1)
+        for step in self._plan.played[number]:
+            match step:
+                case s.Until(type=kind, count=count):
+                    await peer.wait(peer.received, kind, count)
+                case s.Emit(event=event):
+                    await peer.send_event(event)
+                case s.Pause(seconds=seconds):
+                    await trio.sleep(seconds)
+                case _:
+                    raise AssertionError(f"{step!r} is no step of a recording")
 
     async def _steps(self, socket: ServerConnection, peer: Peer, nursery: trio.Nursery) -> None:
-        if not self._plan.steps:
+        steps = self._plan.steps
+        if self._plan.later is not None and peer is not self.peers[0]:
+            steps = self._plan.later
+        if self._plan.played:
+            await self._play(peer)
+            return
+        if not steps:
             return
         await peer.wait(peer.received, "session.update", 1)
-        for step in self._plan.steps:
+        for step in steps:
             match step:
                 case s.Hears():
                     await peer.hear(nursery, step)
@@ -170,3 +249,23 @@ class RealtimeServer:
                     await socket.aclose(code, reason)
                 case s.Drop():
                     await socket.close_stream()
+
+
+class _Trouble:
+    """What is to go wrong, and the sockets it happens to."""
+
+    def __init__(self, plan: s.Script) -> None:
+        self.upgrades = iter(plan.upgrades)
+        self.breaks = _moments(plan.faults)
+        self.sockets: list[ServerConnection] = []
+
+
+def _moments(faults: s.Faults | None) -> Iterator[tuple[float, int | None]]:
+    """Seconds after which each connection breaks, and the code it is closed with, if any."""
+    if faults is None:
+        return
+    chance = random.Random(faults.seed)  # noqa: S311 - it is to be the same again
+    for _ in range(faults.count):
+        after = chance.uniform(faults.low, faults.high)
+        clean = chance.random() < faults.clean_share
+        yield after, chance.choice((1001, 1011)) if clean else None

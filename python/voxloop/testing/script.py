@@ -164,6 +164,40 @@ class Drop:
     """End the TCP connection without a word."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An upgrade that is answered with another status.
+
+    Attributes:
+        status: HTTP status.
+        headers: Headers of the answer.
+        body: Its text.
+    """
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """Connections that break by themselves, at moments that follow from a seed.
+
+    Attributes:
+        seed: The same seed breaks them at the same moments.
+        low: Seconds after which a connection breaks, at least.
+        high: At most.
+        count: Connections that break; those after them hold.
+        clean_share: Share that is closed with 1011 or 1001 instead of without a word.
+    """
+
+    seed: int = 0
+    low: float = 0.0
+    high: float = 1.0
+    count: int = 1
+    clean_share: float = 0.25
+
+
 Step: TypeAlias = Hears | Until | UntilSent | Pause | Emit | Close | Drop
 
 
@@ -173,13 +207,26 @@ class Script:
 
     Attributes:
         replies: Used for the responses, in order; when none is left, a response fails.
-        steps: What it does by itself, in order.
+        steps: What it does by itself on a connection, in order.
+        later: The same for all connections but the first; None takes ``steps`` for them too.
+        upgrades: Answers to the requests for a connection, in order; None accepts. When none is
+            left, all are accepted.
+        expires_after: Seconds after which the server ends a session, as it says at its beginning.
+        faults: Breaks connections.
+        played: Steps of each connection that are all it does: it answers nothing by itself.
+        committed_text: Transcript of every turn that the client commits; None gives none.
         refuse: Answers to the first client event of a type: (code, message, param) of an error.
         confirm_updates: ``session.update`` is answered with ``session.updated``.
     """
 
     replies: tuple[Reply, ...] = ()
     steps: tuple[Step, ...] = ()
+    later: tuple[Step, ...] | None = None
+    upgrades: tuple[Refusal | None, ...] = ()
+    expires_after: float | None = None
+    faults: Faults | None = None
+    committed_text: str | None = None
+    played: tuple[tuple[Step, ...], ...] = ()
     refuse: Mapping[str, tuple[str, str, str | None]] = field(default_factory=dict)
     confirm_updates: bool = True
 

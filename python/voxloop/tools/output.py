@@ -10,16 +10,28 @@ import msgspec
 def to_text(value: object) -> str:
     """Write a tool's result for the model.
 
-    A string stays as it is; anything else becomes JSON (dataclasses, msgspec structs, enums,
-    dates, pydantic models), and what JSON cannot carry becomes ``str(value)``.
+    A string stays as it is. Anything else becomes JSON with its letters as they are, not escaped:
+    dataclasses, msgspec structs, TypedDicts, enums, dates, pydantic models; a set becomes a list,
+    bytes become base64. What JSON cannot carry becomes ``str(value)``, a part of a value as well
+    as the whole: nothing is raised.
     """
     if isinstance(value, str):
         return value
-    return msgspec.json.encode(value, enc_hook=_plain).decode()
+    try:
+        return msgspec.json.encode(value, enc_hook=_plain).decode()
+    except Exception:  # keys that are no text, a cycle, a model that cannot be dumped
+        return _words(value)
 
 
 def _plain(value: object) -> object:
     dump = getattr(value, "model_dump", None)
-    if callable(dump):
+    if callable(dump) and not isinstance(value, type):
         return cast("object", dump(mode="json"))
-    return str(value)
+    return _words(value)
+
+
+def _words(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:
+        return f"an object of type {type(value).__name__}"

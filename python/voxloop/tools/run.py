@@ -5,19 +5,24 @@ from __future__ import annotations
 import inspect
 import logging
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, cast
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias, cast
 
 import trio
 
 from voxloop._errors import ToolError
 from voxloop.tools.context import RunContext
+from voxloop.tools.failure import FailureFormatter, FailureKind, ToolFailure, format_failure
+from voxloop.tools.guardrail import Guardrail, run_guardrails
 from voxloop.tools.output import to_text
 from voxloop.tools.schema import ArgumentsError, Binding
 from voxloop.tools.tool import Handler, Tool
 
 _log = logging.getLogger("voxloop.tools")
+
+ToolStatus: TypeAlias = Literal["ok", "error", "timeout", "rejected"]
+"""What a call came to; a call that a person or a guardrail stopped is rejected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +31,18 @@ class ToolOutcome:
 
     Attributes:
         output: Text for the model.
-        status: ``"ok"``, ``"error"`` or ``"timeout"``.
+        status: ``"ok"``, ``"error"``, ``"timeout"`` or ``"rejected"``.
         duration: Seconds that the call took.
         error: What was raised, for the application; the model sees no more than ``output``.
+        fatal: Whether the run is to end with ``error``: the tool or a guardrail of it asks for
+            that.
     """
 
     output: str
-    status: Literal["ok", "error", "timeout"]
+    status: ToolStatus
     duration: float
     error: Exception | None = None
+    fatal: bool = False
 
 
 async def run_tool(
@@ -43,8 +51,13 @@ async def run_tool(
     *,
     context: RunContext[Any],
     limiter: trio.CapacityLimiter | None = None,
+    formatter: FailureFormatter | None = None,
+    on_start: Callable[[], Awaitable[object]] | None = None,
 ) -> ToolOutcome:
     """Run `tool` and turn every outcome into text for the model.
+
+    In this order: the arguments are checked, then the tool's input guardrails run, `on_start`, the
+    handler, and the tool's output guardrails. Approval is the caller's, before all this.
 
     The text of an exception stays here: only its class is told to the model, as its message may
     hold anything. A handler that has something to say to the model raises
@@ -56,36 +69,87 @@ async def run_tool(
         context: Given to handlers that ask for it.
         limiter: Bounds the worker threads of synchronous handlers; default trio's own (40). An
             abandoned thread holds its place until its function returns.
+        formatter: Words failures for the model where the tool has no formatter of its own.
+        on_start: Awaited when the guardrails have let the call pass.
+
+    Returns:
+        The outcome; where ``fatal`` is set, the caller raises its ``error``.
 
     **Cancellation:** a coroutine handler is cancelled; a synchronous one follows
-    ``tool.on_cancel``. Nothing else is ever raised.
+    ``tool.on_cancel``. Nothing else is ever raised, except by `on_start`.
     """
-    started = time.monotonic()
-
-    def outcome(
-        output: str,
-        status: Literal["ok", "error", "timeout"] = "error",
-        error: Exception | None = None,
-    ) -> ToolOutcome:
-        return ToolOutcome(output, status, time.monotonic() - started, error)
-
+    call = _Run(tool, context, formatter)
     if tool.handler is None or tool.binding is None:
-        return outcome(f"Tool {tool.name!r} has no handler here; answer without it.")
+        return await call.failed(f"Tool {tool.name!r} has no handler here; answer without it.")
     try:
         values = tool.binding.parse(arguments)
     except ArgumentsError as error:
-        return outcome(f"Tool {tool.name!r} was not run: {error}. Call it again.", error=error)
+        text = f"Tool {tool.name!r} was not run: {error}. Call it again."
+        return await call.failed(text, "arguments", error)
+    stopped = await call.checked(tool.input_guardrails, arguments)
+    if stopped is not None:
+        return stopped
+    if on_start is not None:
+        await on_start()
+    result: object = None
     try:
-        with trio.move_on_after(float("inf") if tool.timeout is None else tool.timeout):
+        with trio.move_on_after(float("inf") if tool.timeout is None else tool.timeout) as scope:
             result = await _invoke(tool, tool.handler, tool.binding, values, context, limiter)
-            return outcome(to_text(result), "ok")
-        text = f"Tool {tool.name!r} took longer than {tool.timeout:g} s and was stopped."
-        return outcome(text, "timeout")
-    except ToolError as error:
-        return outcome(error.message, error=error)
     except Exception as error:
         _log.debug("tool %r failed", tool.name, exc_info=error)
-        return outcome(f"Tool {tool.name!r} failed: {type(error).__name__}.", error=error)
+        said = error.message if isinstance(error, ToolError) else None
+        text = said or f"Tool {tool.name!r} failed: {type(error).__name__}."
+        return await call.failed(text, "error", error, fatal=tool.error_behavior == "raise")
+    if scope.cancelled_caught:
+        text = f"Tool {tool.name!r} took longer than {tool.timeout:g} s and was stopped."
+        late = ToolError(text, tool=tool.name, code="tool_timeout")
+        return await call.failed(text, "timeout", late, fatal=tool.timeout_behavior == "raise")
+    output = to_text(result)
+    return await call.checked(tool.output_guardrails, output) or call.outcome(output, "ok")
+
+
+@dataclass(slots=True)
+class _Run:
+    """One call under way."""
+
+    tool: Tool
+    context: RunContext[Any]
+    formatter: FailureFormatter | None
+    started: float = field(default_factory=time.monotonic)
+
+    def outcome(
+        self,
+        output: str,
+        status: ToolStatus,
+        error: Exception | None = None,
+        *,
+        fatal: bool = False,
+    ) -> ToolOutcome:
+        return ToolOutcome(output, status, time.monotonic() - self.started, error, fatal)
+
+    async def failed(
+        self,
+        text: str,
+        kind: FailureKind = "error",
+        error: Exception | None = None,
+        *,
+        fatal: bool = False,
+    ) -> ToolOutcome:
+        failure = ToolFailure(
+            kind=kind, tool=self.tool.name, text=text, call_id=self.context.call_id, error=error
+        )
+        output = await format_failure(failure, self.tool.failure, self.formatter)
+        return self.outcome(output, "timeout" if kind == "timeout" else "error", error, fatal=fatal)
+
+    async def checked(self, guardrails: Iterable[Guardrail], text: str) -> ToolOutcome | None:
+        """What the guardrails put in the place of `text`; None if they let it pass."""
+        verdict = await run_guardrails(guardrails, self.context, self.tool, text)
+        check = verdict.stopped
+        if check is None:
+            return None
+        error = verdict.error()
+        message = check.result.message or f"Tool {self.tool.name!r} was stopped by a guardrail."
+        return self.outcome(message, "rejected", error, fatal=error is not None)
 
 
 async def _invoke(

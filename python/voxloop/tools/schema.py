@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import msgspec
 
 from voxloop._errors import ConfigError
+from voxloop.tools.annotation import (
+    documented,
+    field_default,
+    is_field,
+    read_docstring,
+    understood,
+)
 from voxloop.tools.context import RunContext
 from voxloop.tools.flatten import flatten
 
@@ -33,11 +41,13 @@ class Binding:
         wants_context: Whether the first parameter takes the `RunContext`.
         struct: Type that the arguments are checked against; None passes them on as keywords.
         positional: Names of positional-only parameters, in order.
+        defaults: Defaults that Python does not know, written as ``= Field(default)``.
     """
 
     wants_context: bool
     struct: type[msgspec.Struct] | None
     positional: tuple[str, ...] = ()
+    defaults: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     def parse(self, arguments: str | bytes) -> dict[str, object]:
         """Check `arguments` and convert them; parameters left out are absent from the answer.
@@ -52,10 +62,12 @@ class Binding:
             values = msgspec.json.decode(text, type=self.struct, dec_hook=_from_model)
         except msgspec.ValidationError as error:
             raise ArgumentsError(f"the arguments do not fit its schema: {error}") from error
-        except (msgspec.DecodeError, UnicodeError) as error:
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise ArgumentsError(f"the arguments are not valid JSON: {error}") from error
         found = {name: getattr(values, name) for name in self.struct.__struct_fields__}
-        return {name: value for name, value in found.items() if value is not msgspec.UNSET}
+        given = {name: value for name, value in found.items() if value is not msgspec.UNSET}
+        left_out = {n: copy.deepcopy(v) for n, v in self.defaults.items() if n not in given}
+        return {**given, **left_out}
 
     def call(
         self,
@@ -96,9 +108,15 @@ def describe(
         del parameters[0]
     summary, descriptions = _docstring(function)
     fields: list[Any] = []
+    written = {p.name: p.default for p in parameters if is_field(p.default)}
+    parameters = [
+        p.replace(default=field_default(p.default)) if p.name in written else p for p in parameters
+    ]
     for parameter in parameters:
         _check_kind(parameter, hints[parameter.name], function=name)
-        hint = _described(hints[parameter.name], descriptions.get(parameter.name))
+        words = descriptions.get(parameter.name)
+        extra = written.get(parameter.name)
+        hint = understood(hints[parameter.name], words, *(() if extra is None else (extra,)))
         _check_type(hint, parameter.name, function=name)
         if parameter.default is inspect.Parameter.empty:
             fields.append((parameter.name, hint))
@@ -106,8 +124,53 @@ def describe(
             fields.append((parameter.name, hint, msgspec.field(default=msgspec.UNSET)))
     struct = msgspec.defstruct(name, fields, kw_only=True, forbid_unknown_fields=True)
     schema = _schema(struct, parameters, strict=strict)
+    defaults = {
+        p.name: p.default
+        for p in parameters
+        if p.name in written and p.default is not inspect.Parameter.empty
+    }
     positional = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_ONLY)
-    return Binding(wants_context, struct, positional), schema, summary
+    return Binding(wants_context, struct, positional, defaults), schema, summary
+
+
+def describe_type(kind: Any, *, owner: str) -> JsonObject:
+    """JSON schema of a type whose values are JSON objects, strict.
+
+    Args:
+        kind: A dataclass, a TypedDict, a msgspec struct or a pydantic model.
+        owner: Named in errors.
+
+    Raises:
+        ConfigError: It has no JSON form, or not that of an object.
+    """
+    try:
+        (root,), components = msgspec.json.schema_components(
+            [kind], schema_hook=_model_schema, ref_template="#/$defs/{name}"
+        )
+    except (TypeError, NotImplementedError) as error:
+        raise ConfigError(f"the type of {owner} has no JSON form: {error}") from error
+    definitions = {name: documented(entry) for name, entry in components.items()}
+    schema = flatten({**documented(root), "$defs": definitions}, strict=True)
+    if schema.get("type") != "object":
+        raise ConfigError(
+            f"the type of {owner} must be that of a JSON object: "
+            "a dataclass, a TypedDict, a msgspec struct or a pydantic model"
+        )
+    return schema
+
+
+def decode_type(kind: Any, text: str) -> Any:
+    """Decode JSON `text` as a value of `kind`; nothing is coerced.
+
+    Raises:
+        ArgumentsError: It is not JSON, or does not fit.
+    """
+    try:
+        return msgspec.json.decode(text, type=kind, dec_hook=_from_model)
+    except msgspec.ValidationError as error:
+        raise ArgumentsError(f"the arguments do not fit its schema: {error}") from error
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise ArgumentsError(f"the arguments are not valid JSON: {error}") from error
 
 
 def bind_by_hand(function: Callable[..., object]) -> Binding:
@@ -183,20 +246,7 @@ def _docstring(function: Callable[..., object]) -> tuple[str, dict[str, str]]:
         text = inspect.getdoc(type(function))
     if not text:
         return "", {}
-    import docstring_parser  # loaded by the first decorated function, not by `import voxloop`
-
-    parsed = docstring_parser.parse(text)
-    parts = [part for part in (parsed.short_description, parsed.long_description) if part]
-    described = {p.arg_name: " ".join((p.description or "").split()) for p in parsed.params}
-    return "\n\n".join(parts), {name: words for name, words in described.items() if words}
-
-
-def _described(hint: Any, description: str | None) -> Any:
-    own = next((m for m in getattr(hint, "__metadata__", ()) if isinstance(m, str)), None)
-    words = own or description
-    if not words:
-        return hint
-    return Annotated[hint, msgspec.Meta(description=words)]
+    return read_docstring(text)
 
 
 def _schema(
@@ -205,7 +255,8 @@ def _schema(
     (root,), components = msgspec.json.schema_components(
         [struct], schema_hook=_model_schema, ref_template="#/$defs/{name}"
     )
-    schema = flatten({**root, "$defs": components}, strict=strict)
+    definitions = {name: documented(entry) for name, entry in components.items()}
+    schema = flatten({**root, "$defs": definitions}, strict=strict)
     properties = typing.cast("dict[str, JsonObject]", schema.setdefault("properties", {}))
     for parameter in parameters:
         entry = properties[parameter.name]
@@ -232,6 +283,7 @@ def _model_schema(kind: type) -> JsonObject:
 
 
 def _from_model(kind: type, value: object) -> object:
-    if hasattr(kind, "model_validate"):
-        return kind.model_validate(value)
+    if hasattr(kind, "model_validate_json"):
+        # As JSON and strict: "3" is no number, yet a date may be text.
+        return kind.model_validate_json(msgspec.json.encode(value), strict=True)
     raise NotImplementedError(f"{kind.__name__} is not a type that JSON can carry")

@@ -5,11 +5,15 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, overload
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, Literal, TypeAlias, TypedDict, Unpack, overload
 
 from voxloop._errors import ConfigError
+from voxloop.tools.approval import NeedsApproval, check_policy
+from voxloop.tools.enabled import Enabled, check_enabled
+from voxloop.tools.failure import FailureFormatter
+from voxloop.tools.guardrail import ToolInputGuardrail, ToolOutputGuardrail, as_guardrails
 from voxloop.tools.schema import Binding, JsonObject, bind_by_hand, describe
 
 Handler: TypeAlias = Callable[..., object]
@@ -18,7 +22,28 @@ Handler: TypeAlias = Callable[..., object]
 OnCancel: TypeAlias = Literal["abandon", "wait"]
 """What becomes of a synchronous handler whose call is cancelled or times out."""
 
+OnInterrupt: TypeAlias = Literal["keep", "cancel", "report"]
+"""What becomes of a running call when the user interrupts.
+
+``"keep"``: it runs on, and its output counts as if nothing had happened. ``"cancel"``: it is
+cancelled, and the model reads that. ``"report"``: it runs on, its output is put into the history,
+but the model is not asked to go on with it.
+"""
+
+Respond: TypeAlias = bool | Literal["when_idle"]
+"""Whether the model is asked to go on with an output: at once, never, or when nobody speaks."""
+
+OnFailure: TypeAlias = Literal["result", "raise"]
+"""Whether a failure is told to the model, or raised where the run is read."""
+
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_CHOICES: Mapping[str, tuple[object, ...]] = {
+    "respond": (True, False, "when_idle"),
+    "on_cancel": ("abandon", "wait"),
+    "on_interrupt": (None, "keep", "cancel", "report"),
+    "timeout_behavior": ("result", "raise"),
+    "error_behavior": ("result", "raise"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +58,24 @@ class Tool:
             first parameter is annotated so. Coroutine functions run on the trio thread, others in
             a worker thread. None leaves the answer to the application.
         timeout: Seconds after which a call is given up; None waits for ever.
-        respond: Whether the model is asked to go on once the output is there.
+        respond: Whether the model is asked to go on once the output is there; ``"when_idle"``
+            waits until nobody speaks, which is at once behind a voice pipeline.
         on_cancel: For a synchronous handler: ``"abandon"`` lets its thread run out unseen,
             ``"wait"`` holds the cancellation until it has returned.
+        on_interrupt: What becomes of a running call when the user interrupts, see `OnInterrupt`;
+            None goes by the engine: a realtime session keeps it, a voice pipeline cancels it with
+            its turn.
+        timeout_behavior: ``"result"`` tells the model of a timeout, ``"raise"`` raises `ToolError`
+            where the run is read.
+        error_behavior: The same for an exception of the handler, which is then raised as it is.
+        failure: Words what the model reads about a failed call; None takes the run's formatter.
+        needs_approval: Whether a person must allow a call: a bool, or a callable
+            ``(context, arguments, call_id)``. Arguments that do not fit always need approval.
+        is_enabled: Whether the tool is offered: a bool, or a callable ``(context, agent)`` that is
+            asked for each response and again when the model calls. One that is not enabled
+            does not exist for the model.
+        input_guardrails: Look at the arguments right before the tool runs.
+        output_guardrails: Look at the output before anything shows it.
 
     Raises:
         ConfigError: A field cannot be used.
@@ -56,9 +96,18 @@ class Tool:
     )
     handler: Handler | None = None
     timeout: float | None = 60.0
-    respond: bool = True
+    respond: Respond = True
     on_cancel: OnCancel = "abandon"
     binding: Binding | None = field(default=None, repr=False, compare=False)
+    _: KW_ONLY
+    on_interrupt: OnInterrupt | None = None
+    timeout_behavior: OnFailure = "result"
+    error_behavior: OnFailure = "result"
+    failure: FailureFormatter | None = None
+    needs_approval: NeedsApproval = False
+    is_enabled: Enabled = True
+    input_guardrails: tuple[ToolInputGuardrail, ...] = ()
+    output_guardrails: tuple[ToolOutputGuardrail, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
@@ -75,10 +124,20 @@ class Tool:
             raise ConfigError(
                 f"timeout of tool {self.name!r} is {self.timeout}; give seconds above 0, or None"
             )
-        if self.on_cancel not in ("abandon", "wait"):
-            raise ConfigError(
-                f"on_cancel of tool {self.name!r} is {self.on_cancel!r}; give 'abandon' or 'wait'"
-            )
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            if not any(value is choice or value == choice for choice in choices):
+                words = ", ".join(repr(choice) for choice in choices)
+                raise ConfigError(f"{name} of tool {self.name!r} is {value!r}; give one of {words}")
+        if self.failure is not None and not callable(self.failure):
+            raise ConfigError(f"failure of tool {self.name!r} must be a callable (failure)")
+        owner = f"tool {self.name!r}"
+        check_policy(self.needs_approval, tool=self.name)
+        check_enabled(self.is_enabled, owner=owner)
+        guards = as_guardrails(self.input_guardrails, ToolInputGuardrail, owner=owner)
+        object.__setattr__(self, "input_guardrails", guards)
+        checks = as_guardrails(self.output_guardrails, ToolOutputGuardrail, owner=owner)
+        object.__setattr__(self, "output_guardrails", checks)
         if self.binding is None and self.handler is not None:
             object.__setattr__(self, "binding", bind_by_hand(self.handler))
 
@@ -102,6 +161,22 @@ class Tool:
         }
 
 
+class ToolSettings(TypedDict, total=False):
+    """Fields of a `Tool` that `tool` passes on; each is described there."""
+
+    timeout: float | None
+    respond: Respond
+    on_cancel: OnCancel
+    on_interrupt: OnInterrupt | None
+    timeout_behavior: OnFailure
+    error_behavior: OnFailure
+    failure: FailureFormatter | None
+    needs_approval: NeedsApproval
+    is_enabled: Enabled
+    input_guardrails: Iterable[ToolInputGuardrail]
+    output_guardrails: Iterable[ToolOutputGuardrail]
+
+
 @overload
 def tool(function: Handler, /) -> Tool: ...
 
@@ -111,10 +186,8 @@ def tool(
     *,
     name: str | None = None,
     description: str | None = None,
-    timeout: float | None = 60.0,
-    respond: bool = True,
     strict: bool = True,
-    on_cancel: OnCancel = "abandon",
+    **settings: Unpack[ToolSettings],
 ) -> Callable[[Handler], Tool]: ...
 
 
@@ -124,10 +197,8 @@ def tool(
     *,
     name: str | None = None,
     description: str | None = None,
-    timeout: float | None = 60.0,
-    respond: bool = True,
     strict: bool = True,
-    on_cancel: OnCancel = "abandon",
+    **settings: Unpack[ToolSettings],
 ) -> Tool | Callable[[Handler], Tool]:
     """Make a tool of a function: its signature and docstring give name, description and schema.
 
@@ -139,14 +210,14 @@ def tool(
         function: The function, when used without parentheses.
         name: Tool name; default the function's.
         description: Default the docstring without its sections.
-        timeout: Seconds after which a call is given up; None waits for ever.
-        respond: Whether the model is asked to go on once the output is there.
         strict: List all properties as required, as the API's strict mode wants. Defaults stay in
             the schema, and an argument left out still takes its default.
-        on_cancel: See `Tool`.
+        **settings: Any of the fields ``timeout``, ``respond``, ``on_cancel``, ``on_interrupt``,
+            ``timeout_behavior``, ``error_behavior``, ``failure``, ``needs_approval``,
+            ``is_enabled``, ``input_guardrails`` and ``output_guardrails`` of `Tool`.
 
     Raises:
-        ConfigError: The signature cannot be expressed as JSON schema.
+        ConfigError: The signature cannot be expressed as JSON schema, or a setting cannot be used.
 
     Example::
 
@@ -157,9 +228,12 @@ def tool(
     """
     # String annotations may name what is local to the function that defines the tool.
     namespace = sys._getframe(1).f_locals
+    unknown = sorted(set(settings) - set(ToolSettings.__annotations__))
+    if unknown:
+        raise ConfigError(f"@tool has no setting {', '.join(unknown)}")
 
     def decorate(target: Handler) -> Tool:
-        return _make(target, namespace, name, description, timeout, respond, strict, on_cancel)
+        return _make(target, namespace, name, description, strict, settings)
 
     return decorate if function is None else decorate(function)
 
@@ -169,10 +243,8 @@ def _make(
     namespace: Mapping[str, object],
     name: str | None,
     description: str | None,
-    timeout: float | None,
-    respond: bool,
     strict: bool,
-    on_cancel: OnCancel,
+    settings: Mapping[str, Any],
 ) -> Tool:
     if not callable(function):
         raise ConfigError(f"@tool takes a function, not {type(function).__name__}")
@@ -189,8 +261,6 @@ def _make(
         description=summary if description is None else description,
         parameters=schema,
         handler=function,
-        timeout=timeout,
-        respond=respond,
-        on_cancel=on_cancel,
         binding=binding,
+        **settings,
     )

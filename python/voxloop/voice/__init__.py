@@ -7,14 +7,17 @@ throughout: a reader that does not read holds synthesis back, and that holds the
 from __future__ import annotations
 
 from voxloop.providers import STTSettings, TTSSettings
-from voxloop.voice.config import Config, QueuePolicy, TurnDetection
+from voxloop.voice.config import Config, QueuePolicy, TurnDetection, TurnMode
 from voxloop.voice.events import (
     AudioEvent,
     ErrorEvent,
     Event,
     HandoffEvent,
+    InterruptedEvent,
     LifecycleEvent,
     MetricsEvent,
+    SpeechStartedEvent,
+    SpeechStoppedEvent,
     TextEvent,
     ToolEvent,
     TranscriptEvent,
@@ -35,6 +38,7 @@ __all__ = [
     "ErrorEvent",
     "Event",
     "HandoffEvent",
+    "InterruptedEvent",
     "Item",
     "LifecycleEvent",
     "MetricsEvent",
@@ -45,6 +49,8 @@ __all__ = [
     "STTSettings",
     "SentenceSplitter",
     "SimpleWorkflow",
+    "SpeechStartedEvent",
+    "SpeechStoppedEvent",
     "StreamedAudioInput",
     "TTSSettings",
     "TextEvent",
@@ -53,6 +59,7 @@ __all__ = [
     "TranscriptEvent",
     "TurnDetection",
     "TurnMetrics",
+    "TurnMode",
     "TurnStatus",
     "Workflow",
 ]

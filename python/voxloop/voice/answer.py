@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import trio
 
-from voxloop import telemetry
 from voxloop._errors import ConfigError, SpeechToTextError, VoxloopError
 from voxloop.agents import (
     AgentDone,
@@ -20,12 +19,13 @@ from voxloop.agents import (
     open_nursery,
 )
 from voxloop.audio import AudioChunk
-from voxloop.providers import SpeechToText, TextToSpeech
-from voxloop.voice.config import Config
-from voxloop.voice.events import HandoffEvent, ToolEvent, TranscriptEvent
-from voxloop.voice.metrics import TurnClock
-from voxloop.voice.output import Output
-from voxloop.voice.speech import Segment, Speaker
+from voxloop.providers import SpeechToText, StreamingSpeechToText, TextToSpeech
+from voxloop.voice.config import Config, Speech
+from voxloop.voice.floor import OpenTurn
+from voxloop.voice.metrics import Mark, TurnClock
+from voxloop.voice.playback import Segment
+from voxloop.voice.report import report_handoff, report_tool
+from voxloop.voice.speech import Run, Speaker, hand_on
 from voxloop.voice.splitter import SentenceSplitter, is_speakable
 from voxloop.voice.workflow import Workflow, open_items
 
@@ -38,41 +38,69 @@ _BUFFERED_SEGMENTS = 64
 class Engines:
     """What a pipeline runs on."""
 
-    stt: SpeechToText
+    stt: SpeechToText | StreamingSpeechToText
     tts: TextToSpeech
     workflow: Workflow
     config: Config
+
+    def hook(self, name: str) -> Speech | None:
+        """What the settings or else the workflow say under `name`."""
+        set_here: Speech | None = getattr(self.config, name)
+        return getattr(self.workflow, name, None) if set_here is None else set_here
 
 
 class Answer:
     """The stages of one open turn."""
 
-    def __init__(self, engines: Engines, *, output: Output, clock: TurnClock) -> None:
+    def __init__(self, engines: Engines, run: Run, *, turn: OpenTurn, clock: TurnClock) -> None:
         self._engines = engines
-        self._output = output
+        self._run = run
+        self._turn = turn
         self._clock = clock
         self._splitter = SentenceSplitter()
+        self._speaker = Speaker(engines.tts, run, turn=turn, clock=clock)
+        self._chars = 0  # written by the workflow
+        self._position = turn.playback.written_chars  # where the next segment begins in that
+        self._written = trio.Event()
+        self._over = trio.Event()
+        self._voice: str | None = getattr(getattr(engines.workflow, "agent", None), "voice", None)
 
-    async def to_speech(self, chunk: AudioChunk) -> bool:
-        """Hear `chunk` and answer it; False if there were no words in it.
+    def mark(self, name: Mark, *, at: float | None = None) -> None:
+        """Note that a point of the turn was reached; default now."""
+        self._clock.mark(name, at=at)
+
+    async def transcribe(self, chunk: AudioChunk) -> str:
+        """The words in `chunk`.
 
         Raises:
             SpeechToTextError: Recognition failed; a `VoxloopError` of the engine comes as it is.
-            TextToSpeechError: Synthesis failed; likewise.
 
-        **Cancellation:** all stages are cancelled.
+        **Cancellation:** the request is given up.
         """
-        text = await self._transcribe(chunk)
-        await self._output.emit(
-            TranscriptEvent(text=text, turn_id=self._clock.turn_id, at=time.monotonic())
-        )
-        if not text:
-            return False
-        await self.to_text(self._engines.workflow.run, text)
-        return True
+        settings, probe = self._engines.config.stt, self._run.probe
+        stt = self._engines.stt
+        if not isinstance(stt, SpeechToText):
+            raise ConfigError(f"{type(stt).__name__} only recognises streams: use run_streamed()")
+        known = {"turn_id": self._clock.turn_id, "model": settings.model}
+        audio_ms = chunk.duration * 1000
+        begun = time.monotonic()
+        probe.emit("voice.stt.start", {"audio_ms": audio_ms}, **known, audio=probe.audio(chunk))
+        try:
+            transcript = await stt.transcribe(chunk, settings)
+        except Exception as error:
+            probe.fail("voice.stt.error", error, time.monotonic() - begun, **known)
+            if isinstance(error, VoxloopError):
+                raise
+            name = type(error).__name__
+            raise SpeechToTextError(f"speech recognition failed: {name}") from error
+        text = transcript.text.strip()
+        self._clock.mark("transcript")
+        measured = {"duration_ms": _since(begun), "audio_ms": audio_ms, "chars": len(text)}
+        probe.emit("voice.stt.complete", measured, **known, text=probe.text(text))
+        return text
 
-    async def to_text(self, function: Callable[..., object], *arguments: object) -> None:
-        """Speak what a workflow function gives.
+    async def speak(self, function: Callable[..., object], *arguments: object) -> None:
+        """Speak what a workflow function gives; where answers can be broken off, until played.
 
         Raises:
             TextToSpeechError: Synthesis failed.
@@ -80,39 +108,15 @@ class Answer:
         **Cancellation:** all stages are cancelled.
         """
         send, segments = trio.open_memory_channel[Segment](_BUFFERED_SEGMENTS)
-        config = self._engines.config
-        speaker = Speaker(
-            self._engines.tts,
-            settings=config.tts,
-            prefetch=config.prefetch,
-            output=self._output,
-            clock=self._clock,
-        )
+        self._turn.begun = True
+        filler = self._engines.hook("on_slow")
         async with open_nursery() as nursery:
+            if filler is not None:
+                nursery.start_soon(self._fill, send.clone(), filler)
             nursery.start_soon(self._work, send, function, arguments)
-            await speaker.speak(segments)
-
-    async def _transcribe(self, chunk: AudioChunk) -> str:
-        settings = self._engines.config.stt
-        metadata = {"turn_id": self._clock.turn_id, "model": settings.model}
-        begun = time.monotonic()
-        telemetry.emit("voice.stt.start", {"audio_ms": chunk.duration * 1000}, metadata)
-        try:
-            transcript = await self._engines.stt.transcribe(chunk, settings)
-        except VoxloopError:
-            raise
-        except Exception as error:
-            name = type(error).__name__
-            raise SpeechToTextError(f"speech recognition failed: {name}") from error
-        text = transcript.text.strip()
-        self._clock.mark("transcript")
-        measured = {
-            "duration_ms": (time.monotonic() - begun) * 1000,
-            "audio_ms": chunk.duration * 1000,
-            "chars": len(text),
-        }
-        telemetry.emit("voice.stt.complete", measured, metadata)
-        return text
+            await self._speaker.speak(segments)
+            await self._run.floor.played(self._turn)
+            self._over.set()
 
     async def _work(
         self,
@@ -120,75 +124,115 @@ class Answer:
         function: Callable[..., object],
         arguments: tuple[object, ...],
     ) -> None:
-        agent = getattr(self._engines.workflow, "agent", None)
-        voice: str | None = getattr(agent, "voice", None)
+        probe, turn_id = self._run.probe, self._clock.turn_id
+        begun, status = time.monotonic(), "failed"
+        said = str(arguments[0]) if arguments else ""
+        measured: dict[str, float] = {"chars": len(said)}
+        probe.emit("voice.workflow.start", measured, turn_id=turn_id, text=probe.text(said))
+        try:
+            async with segments, open_items(function, *arguments) as items:
+                self._turn.items = items
+                async for item in items:
+                    await self._take(item, segments, begun)
+                await self._say(segments, self._flush())
+                status = "ok"
+                await segments.aclose()
+                self._written.set()
+                await self._wait_until_over()
+        finally:
+            self._turn.items = None
+            if self._turn.interrupted:
+                status = "interrupted"
+            measured = {"duration_ms": _since(begun), "chars": self._chars}
+            probe.emit("voice.workflow.stop", measured, turn_id=turn_id, status=status)
 
-        async def say(ready: list[str]) -> None:
-            for text in ready:
-                if is_speakable(text):
-                    await segments.send(Segment(text, voice))
+    async def _wait_until_over(self) -> None:
+        """Keep the workflow open while it can be broken off."""
+        try:
+            await self._over.wait()
+        except trio.Cancelled:
+            if not self._turn.interrupted:  # the run ends: what was heard stays
+                self._turn.tell_heard(self._turn.playback.heard(time.monotonic()).written)
+            raise
 
-        async with segments, open_items(function, *arguments) as items:
-            async for item in items:
-                match item:
-                    case str() as delta:
-                        await say(self._take(delta))
-                    case AgentText(delta=delta):
-                        await say(self._take(delta))
-                    case AgentTextEnd() | AgentDone():
-                        await say(self._flush())
-                    case AgentToolCall() | AgentToolResult():
-                        await say(self._flush())
-                        await self._report_tool(item)
-                    case AgentHandoff():
-                        await say(self._flush())
-                        voice = item.voice
-                        await self._report_handoff(item)
-                    case _:
-                        raise ConfigError(
-                            f"a workflow gave {type(item).__name__}; give text or agent events"
-                        )
-            await say(self._flush())
+    async def _take(
+        self, item: object, segments: trio.MemorySendChannel[Segment], begun: float
+    ) -> None:
+        output, probe, turn_id = self._run.output, self._run.probe, self._clock.turn_id
+        match item:
+            case str() | AgentText():
+                delta = item if isinstance(item, str) else item.delta
+                if not delta:
+                    return
+                if not self._chars:
+                    measured = {"duration_ms": _since(begun)}
+                    probe.emit("voice.workflow.first_text", measured, turn_id=turn_id)
+                    self._clock.mark("first_text")
+                self._chars += len(delta)
+                self._turn.playback.write(delta)
+                await self._say(segments, [(t, len(t)) for t in self._splitter.push(delta)])
+            case AgentTextEnd() | AgentDone():
+                await self._say(segments, self._flush())
+            case AgentToolCall() | AgentToolResult():
+                await self._say(segments, self._flush())
+                await report_tool(item, turn_id, output, probe)
+            case AgentHandoff():
+                await self._say(segments, self._flush())
+                self._voice = item.voice
+                await report_handoff(item, turn_id, output, probe)
+            case _:
+                raise ConfigError(
+                    f"a workflow gave {type(item).__name__}; give text or agent events"
+                )
 
-    def _take(self, delta: str) -> list[str]:
-        if delta:
-            self._clock.mark("first_text")
-        return self._splitter.push(delta)
+    async def _say(
+        self, segments: trio.MemorySendChannel[Segment], ready: list[tuple[str, int]]
+    ) -> None:
+        for text, length in ready:
+            start, self._position = self._position, self._position + length
+            if is_speakable(text):
+                await hand_on(segments, Segment(text, self._voice, start, self._position))
 
-    def _flush(self) -> list[str]:
-        """What is left of a message, set apart from the next one."""
-        return [t if t[-1].isspace() else t + " " for t in self._splitter.flush()]
+    def _flush(self) -> list[tuple[str, int]]:
+        """What is left of a message, set apart from the next one, and how long it was."""
+        return [
+            (text if text[-1].isspace() else text + " ", len(text))
+            for text in self._splitter.flush()
+        ]
 
-    async def _report_tool(self, event: AgentToolCall | AgentToolResult) -> None:
-        turn_id, now = self._clock.turn_id, time.monotonic()
-        if isinstance(event, AgentToolCall):
-            told = ToolEvent(
-                kind="call",
-                name=event.name,
-                call_id=event.call_id,
-                arguments=event.arguments,
-                turn_id=turn_id,
-                at=now,
-            )
-        else:
-            told = ToolEvent(
-                kind="result",
-                name=event.name,
-                call_id=event.call_id,
-                output=event.output,
-                status=event.status,
-                duration=event.duration,
-                turn_id=turn_id,
-                at=now,
-            )
-        await self._output.emit(told)
+    async def _fill(self, segments: trio.MemorySendChannel[Segment], filler: Speech) -> None:
+        """Say something once if nothing has been heard for a while and the answer goes on."""
+        patience = self._engines.config.slow_seconds
+        quiet_from = time.monotonic()
+        async with segments:
+            while not self._written.is_set():
+                if not self._speaker.idle:
+                    quiet_from = time.monotonic()
+                quiet_from = max(quiet_from, self._run.floor.clock.ends_at)
+                left = quiet_from + patience - time.monotonic()
+                if left <= 0:
+                    break
+                with trio.move_on_after(min(left, patience / 4)):
+                    await self._written.wait()
+            else:
+                return
+            text = await text_of(filler)
+            if is_speakable(text) and not self._written.is_set():
+                position = self._position  # not the workflow's: it takes no room there
+                filled = Segment(text.rstrip() + " ", self._voice, position, position)
+                await hand_on(segments, filled)
 
-    async def _report_handoff(self, event: AgentHandoff) -> None:
-        await self._output.emit(
-            HandoffEvent(
-                from_agent=event.from_agent,
-                to_agent=event.to_agent,
-                turn_id=self._clock.turn_id,
-                at=time.monotonic(),
-            )
-        )
+
+async def text_of(speech: Speech) -> str:
+    """The text of a hook.
+
+    **Cancellation:** a worker thread runs out unseen.
+    """
+    if isinstance(speech, str):
+        return speech
+    async with open_items(speech) as items:
+        return "".join([item async for item in items if isinstance(item, str)])
+
+
+def _since(begun: float) -> float:
+    return (time.monotonic() - begun) * 1000

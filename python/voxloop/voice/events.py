@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias
 from voxloop.audio import AudioChunk
 from voxloop.voice.metrics import TurnMetrics
 
-TurnStatus: TypeAlias = Literal["ok", "no_speech", "failed", "interrupted", "cancelled"]
-"""How a turn ended."""
+TurnStatus: TypeAlias = Literal["ok", "no_speech", "failed", "interrupted", "cancelled", "dropped"]
+"""How a turn ended; ``"dropped"``: newer speech made it stale before it was answered."""
 
 Phase: TypeAlias = Literal["turn_started", "turn_ended", "completed", "failed", "cancelled"]
 """Points in the life of a run; the last three are terminal."""
@@ -20,7 +20,7 @@ class AudioEvent:
     """The next piece of the answer's sound.
 
     Attributes:
-        data: PCM16 mono at 24,000 Hz, whole frames.
+        data: Mono at 24,000 Hz, whole frames, encoded as the settings say.
         turn_id: The turn.
         at: When it was ready, in seconds of `time.monotonic`.
     """
@@ -71,13 +71,58 @@ class TranscriptEvent:
     """What was heard.
 
     Attributes:
-        text: The words; empty when there were none.
+        text: The words so far; empty when there were none.
         turn_id: The turn.
+        final: Whether that is all of the turn. Partial transcripts come from recognisers of
+            streams, before their turn is started.
         at: When it was there, in seconds of `time.monotonic`.
     """
 
     text: str
     turn_id: int
+    final: bool = True
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechStartedEvent:
+    """The user has begun to speak.
+
+    Attributes:
+        turn_id: The turn that this will be.
+        at: When it was certain, in seconds of `time.monotonic`.
+    """
+
+    turn_id: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechStoppedEvent:
+    """The user has stopped speaking; attributes as those of `SpeechStartedEvent`."""
+
+    turn_id: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InterruptedEvent:
+    """The answer was broken off: empty the playback device now, no more of its sound comes.
+
+    Sound that was not yet read from the run is dropped by itself.
+
+    Attributes:
+        turn_id: The turn.
+        heard_text: What the user has heard, up to the last whole word.
+        heard_ms: Sound that has been played.
+        unspoken_text: What had been written but was not heard.
+        at: When, in seconds of `time.monotonic`.
+    """
+
+    turn_id: int
+    heard_text: str
+    heard_ms: float
+    unspoken_text: str
     at: float
 
 
@@ -106,8 +151,9 @@ class ToolEvent:
         call_id: Ties the result to the call.
         arguments: JSON text as the model wrote it; empty in a result.
         output: Text that the model gets; empty in a call.
-        status: With a result, ``"ok"``, ``"error"`` or ``"timeout"``.
+        status: With a result, ``"ok"``, ``"error"``, ``"timeout"`` or ``"rejected"``.
         duration: With a result, seconds that the tool took.
+        needs_approval: With a call, whether it waits for `AgentWorkflow.approve_tool_call`.
         turn_id: The turn.
         at: When, in seconds of `time.monotonic`.
     """
@@ -117,8 +163,9 @@ class ToolEvent:
     call_id: str
     arguments: str = ""
     output: str = ""
-    status: Literal["ok", "error", "timeout"] | None = None
+    status: Literal["ok", "error", "timeout", "rejected"] | None = None
     duration: float | None = None
+    needs_approval: bool = False
     turn_id: int
     at: float
 
@@ -164,4 +211,7 @@ Event: TypeAlias = (
     | ToolEvent
     | HandoffEvent
     | MetricsEvent
+    | SpeechStartedEvent
+    | SpeechStoppedEvent
+    | InterruptedEvent
 )

@@ -10,20 +10,27 @@ from typing import Literal, TypeAlias, get_args
 
 import trio
 
-from voxloop._errors import AudioFormatError, ConfigError, UseAfterClose
+from voxloop._errors import AudioFormatError, BufferFull, ConfigError, UseAfterClose
 from voxloop.audio import (
     AudioChunk,
     AudioLike,
     Format,
     Resampler,
+    alaw_decode,
     as_chunk,
     decode_wav,
     to_mono,
+    ulaw_decode,
 )
+from voxloop.voice.signal import Signal
 
-InputFormat: TypeAlias = Literal["wav", "pcm16", "float32"]
-"""How bytes are to be read."""
+InputFormat: TypeAlias = Literal["wav", "pcm16", "float32", "ulaw", "alaw"]
+"""How bytes are to be read; the last two are G.711."""
 
+StreamFormat: TypeAlias = Literal["pcm16", "float32", "ulaw", "alaw"]
+"""How the bytes of a stream are to be read."""
+
+_TELEPHONE_RATE = 8_000
 _CONTAINERS = {b"OggS": "Ogg", b"ID3": "MP3", b"fLaC": "FLAC", b"\x1aE\xdf\xa3": "WebM"}
 
 
@@ -56,7 +63,7 @@ class AudioInput:
                 float32, shape ``(frames,)`` or ``(frames, channels)``) or an `AudioChunk`.
             format: How bytes are to be read; None looks for a WAV header and takes PCM16 if there
                 is none.
-            sample_rate: Hertz of samples without a header; default 24,000.
+            sample_rate: Hertz of samples without a header; default 24,000, and 8,000 for G.711.
             channels: Interleaved channels of samples without a header; default 1.
 
         Raises:
@@ -89,17 +96,40 @@ def _read(
             return decode_wav(bytes(data))
         found = (name for magic, name in _CONTAINERS.items() if head.startswith(magic))
         container = next(found, None)
+        if container is None and head[4:8] == b"ftyp":
+            container = "MP4"
         if container is not None and format is None:
             raise AudioFormatError(
                 f"the data looks like {container}; decode it to WAV or PCM16 first, "
                 "or give format='pcm16' if it is raw audio after all"
             )
-    encoding: Literal["pcm16", "float32"] = "float32" if format == "float32" else "pcm16"
+    return _read_samples(data, None if format == "wav" else format, sample_rate, channels)
+
+
+def _read_samples(
+    data: AudioLike, format: StreamFormat | None, sample_rate: int | None, channels: int | None
+) -> AudioChunk:
     count = channels
     if count is None:
         shape: tuple[int, ...] = getattr(data, "shape", ())
-        count = shape[1] if len(shape) > 1 else 1
-    return as_chunk(data, format=Format(sample_rate or 24_000, count, encoding))
+        count = shape[1] if isinstance(shape, tuple) and len(shape) > 1 else 1
+    if format in ("ulaw", "alaw"):
+        rate = _TELEPHONE_RATE if sample_rate is None else sample_rate
+        return _telephone(data, format, Format(rate, count))
+    rate = 24_000 if sample_rate is None else sample_rate
+    encoding: Literal["pcm16", "float32"] = "float32" if format == "float32" else "pcm16"
+    return as_chunk(data, format=Format(rate, count, encoding))
+
+
+def _telephone(data: AudioLike, law: Literal["ulaw", "alaw"], layout: Format) -> AudioChunk:
+    """G.711, one byte a sample; several channels are interleaved."""
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise AudioFormatError(f"G.711 comes as bytes, not as {type(data).__name__}")
+    decode = ulaw_decode if law == "ulaw" else alaw_decode
+    samples = decode(data, sample_rate=layout.sample_rate)
+    if layout.channels == 1:
+        return samples
+    return as_chunk(bytes(samples), format=layout)
 
 
 def _is_wav(head: bytes) -> bool:
@@ -114,6 +144,13 @@ class Pushed:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The application says that a turn ends here, and when it said so."""
+
+    at: float
+
+
 class StreamedAudioInput:
     """Sound that is pushed while it is being made, turn after turn.
 
@@ -121,27 +158,41 @@ class StreamedAudioInput:
     waits until the pipeline has taken some, which is the way a slow pipeline slows its source.
 
     Args:
-        sample_rate: Hertz of samples that do not say it themselves.
+        sample_rate: Hertz of samples that do not say it themselves; default 16,000, and 8,000
+            for G.711.
         channels: Interleaved channels of bytes; mixed to one.
         buffer_seconds: How much audio may wait.
+        format: How bytes are to be read.
 
     Raises:
-        ConfigError: A number is not above 0.
+        ConfigError: A number is not above 0, or an unknown format.
     """
 
     def __init__(
-        self, *, sample_rate: int = 16_000, channels: int = 1, buffer_seconds: float = 10.0
+        self,
+        *,
+        sample_rate: int | None = None,
+        channels: int = 1,
+        buffer_seconds: float = 10.0,
+        format: StreamFormat = "pcm16",
     ) -> None:
+        if format not in get_args(StreamFormat):
+            known = ", ".join(repr(name) for name in get_args(StreamFormat))
+            raise ConfigError(f"format is {format!r}; give one of {known}")
         for name, value in (("channels", channels), ("buffer_seconds", buffer_seconds)):
             if not value > 0:
                 raise ConfigError(f"{name} is {value}; give a number above 0")
-        self._format = Format(sample_rate, channels)
+        if sample_rate is None:
+            sample_rate = _TELEPHONE_RATE if format in ("ulaw", "alaw") else 16_000
+        self._channels = channels
+        self._encoding: StreamFormat = format
+        self._format = Format(sample_rate)
         self._capacity = round(buffer_seconds * sample_rate)
-        self._waiting: deque[Pushed] = deque()
+        self._waiting: deque[Pushed | Committed] = deque()
         self._frames = 0
         self._closed = False
-        self._changed = trio.Event()
-        self._resampler: Resampler | None = None
+        self._changed = Signal()
+        self._resampler: tuple[int, Resampler] | None = None
 
     @property
     def sample_rate(self) -> int:
@@ -181,25 +232,41 @@ class StreamedAudioInput:
         """Add audio or refuse it at once.
 
         Raises:
-            trio.WouldBlock: The buffer is full; nothing was taken.
+            BufferFull: The buffer is full; nothing was taken. It is a `trio.WouldBlock` too.
             UseAfterClose: The stream was closed before.
             AudioFormatError: Audio that cannot be used.
         """
         chunk = self._accept(data)
         if self._frames >= self._capacity:
-            raise trio.WouldBlock
+            raise BufferFull(
+                f"{self.buffered_seconds:.2f} s of audio wait in the stream; push() waits for room"
+            )
         self._put(chunk)
+
+    def commit(self) -> None:
+        """Say that a turn ends here, as when the user lets go of a button to talk.
+
+        With ``TurnDetection(mode="manual")`` this is what ends a turn; with local detection it
+        ends the turn under way at once; a server that finds the turns itself is not told.
+
+        Raises:
+            UseAfterClose: The stream was closed before.
+        """
+        self._check_open()
+        self._drain()
+        if not (self._waiting and isinstance(self._waiting[-1], Committed)):
+            self._waiting.append(Committed(time.monotonic()))
+            self._changed.notify()
 
     def close(self) -> None:
         """Say that nothing more comes: what is being said is a turn. A second call does nothing."""
         if not self._closed:
-            if self._resampler is not None:
-                self._put(self._resampler.flush())
+            self._drain()
             self._closed = True
-            self._wake()
+            self._changed.notify()
 
-    async def receive(self) -> Pushed | None:
-        """Take the oldest audio; None once the stream is closed and empty. For one reader.
+    async def receive(self) -> Pushed | Committed | None:
+        """Take the oldest audio or end of a turn; None once closed and empty. For one reader.
 
         **Cancellation:** nothing is lost; may be called again.
         """
@@ -208,16 +275,20 @@ class StreamedAudioInput:
             if self._closed:
                 return None
             await self._changed.wait()
-        pushed = self._waiting.popleft()
-        self._frames -= pushed.chunk.frames
-        self._wake()
-        return pushed
+        taken = self._waiting.popleft()
+        if isinstance(taken, Pushed):
+            self._frames -= taken.chunk.frames
+        self._changed.notify()
+        return taken
 
     def _accept(self, data: AudioLike) -> AudioChunk:
         self._check_open()
         if isinstance(data, AudioChunk):
             return to_mono(data)
-        return to_mono(as_chunk(data, format=self._format))
+        # An array says its own channels and dtype.
+        raw = isinstance(data, (bytes, bytearray, memoryview))
+        encoding, channels = (self._encoding, self._channels) if raw else (None, None)
+        return to_mono(_read_samples(data, encoding, self.sample_rate, channels))
 
     def _check_open(self) -> None:
         if self._closed:
@@ -225,15 +296,23 @@ class StreamedAudioInput:
 
     def _put(self, chunk: AudioChunk) -> None:
         self._check_open()
+        known = None if self._resampler is None else self._resampler[0]
+        if known not in (None, chunk.sample_rate):
+            self._drain()  # the source changed its rate
         if chunk.sample_rate != self.sample_rate:
             if self._resampler is None:
-                self._resampler = Resampler(chunk.sample_rate, self.sample_rate)
-            chunk = self._resampler.process(chunk)
+                resampler = Resampler(chunk.sample_rate, self.sample_rate)
+                self._resampler = (chunk.sample_rate, resampler)
+            chunk = self._resampler[1].process(chunk)
+        self._add(chunk)
+
+    def _drain(self) -> None:
+        if self._resampler is not None:
+            resampler, self._resampler = self._resampler[1], None
+            self._add(resampler.flush())
+
+    def _add(self, chunk: AudioChunk) -> None:
         if chunk.frames:
             self._waiting.append(Pushed(chunk, time.monotonic()))
             self._frames += chunk.frames
-            self._wake()
-
-    def _wake(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
+            self._changed.notify()

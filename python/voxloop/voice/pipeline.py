@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Self
 
-import trio
-
-from voxloop._errors import ConfigError, UseAfterClose, VoxloopError
-from voxloop.agents import open_nursery
-from voxloop.providers import Provider, SpeechToText, TextToSpeech
-from voxloop.voice.answer import Answer, Engines
+from voxloop._errors import ConfigError, UseAfterClose
+from voxloop.providers import Provider, SpeechToText, StreamingSpeechToText, TextToSpeech
+from voxloop.voice.answer import Engines
 from voxloop.voice.config import Config
-from voxloop.voice.input import AudioInput, Pushed, StreamedAudioInput
-from voxloop.voice.metrics import TurnClock
-from voxloop.voice.output import Output
+from voxloop.voice.conversation import Conversation, check_listening, greet
+from voxloop.voice.input import AudioInput, StreamedAudioInput
 from voxloop.voice.result import Reply, Result, Stages, open_result
-from voxloop.voice.turns import TurnDetector, Utterance, find_speech
+from voxloop.voice.speech import Run
+from voxloop.voice.turnwork import HeardTurn, TurnWork
 from voxloop.voice.workflow import Workflow
-
-# Turns that wait while an answer is under way; then the input is held back.
-_BUFFERED_TURNS = 8
 
 
 class Pipeline:
@@ -51,7 +44,7 @@ class Pipeline:
         *,
         config: Config | None = None,
         provider: Provider | None = None,
-        stt: SpeechToText | None = None,
+        stt: SpeechToText | StreamingSpeechToText | None = None,
         tts: TextToSpeech | None = None,
     ) -> None:
         if isinstance(workflow, type) or not callable(getattr(workflow, "run", None)):
@@ -86,7 +79,8 @@ class Pipeline:
             use_provider = getattr(self._workflow, "use_provider", None)
             if callable(use_provider):
                 use_provider(provider)
-        stt, tts = self._stt, self._tts
+        stt: SpeechToText | StreamingSpeechToText | None = self._stt
+        tts = self._tts
         if provider is not None:
             stt = provider.speech_to_text() if stt is None else stt
             tts = provider.text_to_speech() if tts is None else tts
@@ -104,11 +98,16 @@ class Pipeline:
         """End the use of the engines; runs have ended with their own blocks."""
         self._engines = None
 
-    def run(self, source: AudioInput) -> AbstractAsyncContextManager[Result]:
+    def run(
+        self, source: AudioInput, *, greet: bool = False
+    ) -> AbstractAsyncContextManager[Result]:
         """Answer one recording; the work goes on while the block is open.
+
+        The turn ends when its sound has been read, whether it was played or not.
 
         Args:
             source: The recording; only its speech is transcribed.
+            greet: Say the workflow's greeting first.
 
         Raises:
             UseAfterClose: The pipeline's block is not open.
@@ -121,8 +120,8 @@ class Pipeline:
                 "run_streamed() takes a StreamedAudioInput"
             )
 
-        async def stages(output: Output) -> None:
-            await _single_turn(engines, source, output)
+        async def stages(run: Run) -> None:
+            await _single_turn(engines, source, run, greeting=greet)
 
         return self._result(stages)
 
@@ -130,14 +129,19 @@ class Pipeline:
         """Answer turn after turn of a stream until it is closed; a greeting comes first.
 
         A turn that fails in a way that may pass (``error.retryable``) is an `ErrorEvent`, and the
-        run goes on; any other failure ends it.
+        run goes on; any other failure ends it, unless the settings say ``on_error="speak"``.
+
+        What happens when the user speaks during an answer is `Config.queue_policy`. By default an
+        answer lasts until it has been played: with `Result.report_playback` the application says
+        how far that is, otherwise sound counts as played from the moment it was read.
 
         Args:
             source: The stream.
 
         Raises:
             UseAfterClose: The pipeline's block is not open.
-            ConfigError: `source` is not a `StreamedAudioInput`.
+            ConfigError: `source` is not a `StreamedAudioInput`, or the recogniser cannot do what
+                the settings ask of it.
         """
         engines = self._open()
         if not isinstance(source, StreamedAudioInput):
@@ -146,10 +150,12 @@ class Pipeline:
                 "run() takes an AudioInput"
             )
 
-        async def stages(output: Output) -> None:
-            await _Conversation(engines, source, output).run()
+        check_listening(engines)
 
-        return self._result(stages)
+        async def stages(run: Run) -> None:
+            await Conversation(engines, run, source).run()
+
+        return self._result(stages, yields=self._config.queue_policy == "interrupt")
 
     async def run_to_end(self, source: AudioInput) -> Reply:
         """Answer one recording and wait for the whole answer.
@@ -167,93 +173,17 @@ class Pipeline:
             raise UseAfterClose("this pipeline is not open; use it inside 'async with Pipeline()'")
         return self._engines
 
-    def _result(self, stages: Stages) -> AbstractAsyncContextManager[Result]:
-        agent = getattr(self._workflow, "agent", None)
-        return open_result(
-            stages, workflow_name=self._config.workflow_name, agent=getattr(agent, "name", None)
-        )
+    def _result(
+        self, stages: Stages, *, yields: bool = False
+    ) -> AbstractAsyncContextManager[Result]:
+        agent = getattr(getattr(self._workflow, "agent", None), "name", None)
+        return open_result(stages, config=self._config, yields=yields, agent=agent)
 
 
-async def _single_turn(engines: Engines, source: AudioInput, output: Output) -> None:
-    clock = TurnClock(1)
-    clock.mark("end_of_speech")
-    await output.start_turn(clock)
-    speech = await find_speech(source.chunk, engines.config.turn_detection)
-    clock.mark("end_of_turn")
-    answered = speech is not None and await Answer(engines, output=output, clock=clock).to_speech(
-        speech
-    )
-    await output.end_turn("ok" if answered else "no_speech")
-
-
-class _Conversation:
-    """A streamed run: one task listens and cuts turns, one answers them in order."""
-
-    def __init__(self, engines: Engines, source: StreamedAudioInput, output: Output) -> None:
-        self._engines = engines
-        self._source = source
-        self._output = output
-
-    async def run(self) -> None:
-        send, turns = trio.open_memory_channel[Utterance](_BUFFERED_TURNS)
-        async with open_nursery() as nursery:
-            nursery.start_soon(self._listen, send)
-            async with turns:
-                await self._greet()
-                turn_id = 0
-                async for utterance in turns:
-                    turn_id += 1
-                    await self._answer(utterance, turn_id)
-
-    async def _listen(self, turns: trio.MemorySendChannel[Utterance]) -> None:
-        detector = TurnDetector(
-            sample_rate=self._source.sample_rate, detection=self._engines.config.turn_detection
-        )
-        step = detector.slice_frames
-        async with turns:
-            while (pushed := await self._source.receive()) is not None:
-                for first in range(0, pushed.chunk.frames, step):
-                    part = Pushed(pushed.chunk[first : first + step], pushed.at)
-                    for utterance in detector.process(part):
-                        await turns.send(utterance)
-            for utterance in detector.flush(at=time.monotonic()):
-                await turns.send(utterance)
-
-    async def _greet(self) -> None:
-        workflow = self._engines.workflow
-        greeting = getattr(workflow, "greeting", None)
-        on_start = getattr(workflow, "on_start", None)
-
-        async def greet() -> str:
-            return str(greeting)
-
-        if not callable(on_start) and not greeting:
-            return
-        function: Callable[[], object] = on_start if callable(on_start) else greet
-        clock = TurnClock(0)
-        await self._output.start_turn(clock)
-        try:
-            answer = Answer(self._engines, output=self._output, clock=clock)
-            await answer.to_text(function)
-        except Exception as error:
-            if isinstance(error, VoxloopError) and not error.retryable:
-                raise
-            # A greeting of the user's own that fails does not keep callers from being heard.
-            await self._output.fail_turn(error)
-        else:
-            await self._output.end_turn("ok")
-
-    async def _answer(self, utterance: Utterance, turn_id: int) -> None:
-        clock = TurnClock(turn_id)
-        clock.mark("end_of_speech", at=utterance.end_of_speech)
-        clock.mark("end_of_turn", at=utterance.end_of_turn)
-        await self._output.start_turn(clock)
-        try:
-            answer = Answer(self._engines, output=self._output, clock=clock)
-            answered = await answer.to_speech(utterance.audio)
-        except VoxloopError as error:
-            if not error.retryable:
-                raise
-            await self._output.fail_turn(error)
-        else:
-            await self._output.end_turn("ok" if answered else "no_speech")
+async def _single_turn(engines: Engines, source: AudioInput, run: Run, *, greeting: bool) -> None:
+    work = TurnWork(engines, run)
+    if greeting:
+        await greet(engines, work)
+    now = time.monotonic()
+    heard = HeardTurn(turn_id=run.floor.next_id(), recording=source.chunk, end_of_speech=now)
+    await work.answer(heard, forgive=False)

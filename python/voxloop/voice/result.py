@@ -10,9 +10,9 @@ from typing import TypeAlias
 
 import trio
 
-from voxloop import telemetry
 from voxloop.agents import open_nursery
 from voxloop.audio import PCM24K, AudioChunk, concat
+from voxloop.voice.config import Config
 from voxloop.voice.events import (
     AudioEvent,
     Event,
@@ -22,14 +22,15 @@ from voxloop.voice.events import (
     ToolEvent,
     TranscriptEvent,
 )
+from voxloop.voice.floor import Floor
+from voxloop.voice.mailbox import Mailbox
 from voxloop.voice.metrics import TurnMetrics
 from voxloop.voice.output import Output, Terminal
+from voxloop.voice.probe import Probe
+from voxloop.voice.speech import Run
 
-Stages: TypeAlias = Callable[[Output], Awaitable[None]]
+Stages: TypeAlias = Callable[[Run], Awaitable[None]]
 """The work of a run."""
-
-# Events that wait for a reader, 100 ms of sound each at most; then synthesis is held back.
-_BUFFERED_EVENTS = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ class Reply:
     """What a run came to.
 
     Attributes:
-        audio: All sound, PCM16 mono at 24,000 Hz.
+        audio: All sound, mono at 24,000 Hz.
         transcript: What was heard; turns joined by a blank.
         text: What was said; turns joined by a blank.
         metrics: Figures of the last turn; None if there was none.
@@ -77,10 +78,9 @@ class Result:
     holds the run back; a reader that leaves the block ends it.
     """
 
-    def __init__(
-        self, events: trio.MemoryReceiveChannel[Event], *, agent: str | None = None
-    ) -> None:
-        self._events = events
+    def __init__(self, mailbox: Mailbox, floor: Floor, *, agent: str | None = None) -> None:
+        self._mailbox = mailbox
+        self._floor = floor
         self._agent = agent
         self._error: Exception | None = None
         self._stop = trio.CancelScope()
@@ -98,7 +98,7 @@ class Result:
         **Cancellation:** nothing is lost; may be called again.
         """
         try:
-            return await self._events.receive()
+            return await self._mailbox.receive()
         except trio.EndOfChannel:
             error: Exception = StopAsyncIteration() if self._error is None else self._error
         raise error
@@ -106,6 +106,22 @@ class Result:
     def cancel(self) -> None:
         """End the run: the open turn ends as cancelled, then comes the terminal ``cancelled``."""
         self._stop.cancel()
+
+    def interrupt(self) -> bool:
+        """Break the answer under way off, as when the user presses a key; the run goes on.
+
+        An `InterruptedEvent` says what was heard, and an agent remembers no more than that. False
+        if there was nothing to break off.
+        """
+        return self._floor.interrupt()
+
+    def report_playback(self, turn_id: int, played_ms: float) -> None:
+        """Say how much of a turn's sound the device has played by now, in all.
+
+        From the first report of a turn on, these count instead of the clock. A position of a turn
+        that is over means nothing.
+        """
+        self._floor.report(turn_id, played_ms)
 
     async def collect(self) -> Reply:
         """Read the run to its end.
@@ -120,49 +136,48 @@ class Result:
             builder.add(event)
         return builder.reply()
 
-    async def _run(
-        self, stages: Stages, send: trio.MemorySendChannel[Event], *, workflow_name: str
-    ) -> None:
-        metadata = {"workflow_name": workflow_name}
+    async def _run(self, stages: Stages, run: Run) -> None:
         started = time.monotonic()
         status: Terminal = "cancelled"
-        telemetry.emit("voice.pipeline.start", {"at": started}, metadata)
-        output = Output(send.send)
+        run.probe.emit("voice.pipeline.start", {"at": started})
         try:
-            async with send:
-                try:
-                    with self._stop:
-                        await stages(output)
-                except Exception as error:
-                    self._error = error
-                if self._error is not None:
-                    status = "failed"
-                elif not self._stop.cancelled_caught:
-                    status = "completed"
-                await output.finish(status, self._error)
+            try:
+                with self._stop:
+                    await stages(run)
+            except Exception as error:
+                self._error = error
+                run.probe.fail("voice.pipeline.exception", error, time.monotonic() - started)
+            if self._error is not None:
+                status = "failed"
+            elif not self._stop.cancelled_caught:
+                status = "completed"
+            await run.output.finish(status, self._error)
         finally:
+            self._mailbox.close()
             duration = (time.monotonic() - started) * 1000
-            telemetry.emit(
-                "voice.pipeline.stop", {"duration_ms": duration}, {**metadata, "status": status}
-            )
+            run.probe.emit("voice.pipeline.stop", {"duration_ms": duration}, status=status)
 
 
 @asynccontextmanager
 async def open_result(
-    stages: Stages, *, workflow_name: str, agent: str | None
+    stages: Stages, *, config: Config, yields: bool, agent: str | None
 ) -> AsyncIterator[Result]:
     """Run `stages` for as long as the block is open.
 
+    Args:
+        stages: The work.
+        config: Settings of the pipeline.
+        yields: Whether the user's speech breaks answers off.
+        agent: Name of the agent that has the conversation now.
+
     **Cancellation:** the stages are cancelled and have ended before the block is left.
     """
-    send, receive = trio.open_memory_channel[Event](_BUFFERED_EVENTS)
-    result = Result(receive, agent=agent)
-    async with open_nursery() as nursery, receive:
-
-        async def run() -> None:
-            await result._run(stages, send, workflow_name=workflow_name)
-
-        nursery.start_soon(run)
+    mailbox, probe = Mailbox(), Probe(config)
+    floor = Floor(mailbox, probe, yields=yields)
+    run = Run(output=Output(mailbox, probe), floor=floor, probe=probe, config=config)
+    result = Result(mailbox, floor, agent=agent)
+    async with open_nursery() as nursery:
+        nursery.start_soon(result._run, stages, run)
         yield result
         nursery.cancel_scope.cancel()
 
@@ -184,7 +199,7 @@ class _ReplyBuilder:
         match event:
             case AudioEvent(data=data):
                 self._audio.append(data)
-            case TranscriptEvent(text=text):
+            case TranscriptEvent(text=text, final=True):
                 self._heard.append(text)
             case TextEvent(text=text, turn_id=turn_id):
                 self._said[turn_id] = self._said.get(turn_id, "") + text

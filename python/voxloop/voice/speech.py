@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
 import trio
 
-from voxloop import telemetry
-from voxloop._errors import TextToSpeechError, VoxloopError
+from voxloop._errors import ConfigError, TextToSpeechError, VoxloopError
 from voxloop.agents import open_nursery
-from voxloop.audio import AudioChunk
+from voxloop.audio import AudioChunk, to_float32
 from voxloop.providers import TextToSpeech, TTSSettings
+from voxloop.voice.config import Config
 from voxloop.voice.events import AudioEvent, TextEvent
+from voxloop.voice.floor import Floor, OpenTurn
 from voxloop.voice.framing import STEPS_MS, ProgressiveFramer
 from voxloop.voice.metrics import TurnClock
 from voxloop.voice.output import Output
+from voxloop.voice.playback import Segment
+from voxloop.voice.probe import Probe
+
+Value = TypeVar("Value")
 
 # Pieces of 100 ms that wait for each segment: 5 s, 240 kB.
 _BUFFERED_PIECES = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Text for one synthesis.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What the stages of one run share."""
 
-    Attributes:
-        text: With the blank that ends it.
-        voice: Overrides the settings' voice.
-    """
-
-    text: str
-    voice: str | None = None
+    output: Output
+    floor: Floor
+    probe: Probe
+    config: Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +50,24 @@ class _Started:
 class Speaker:
     """Speaks the segments of one turn.
 
-    At most `prefetch` segments are in synthesis or waiting to be played, so that a failure or an
-    interruption wastes little. Sound leaves in the order of the text, whichever synthesis is
+    At most `Config.prefetch` segments are in synthesis or waiting to be played, so that a failure
+    or an interruption wastes little. Sound leaves in the order of the text, whichever synthesis is
     quicker. The first failure cancels the others at once.
     """
 
-    def __init__(
-        self,
-        tts: TextToSpeech,
-        *,
-        settings: TTSSettings,
-        prefetch: int,
-        output: Output,
-        clock: TurnClock,
-    ) -> None:
+    def __init__(self, tts: TextToSpeech, run: Run, *, turn: OpenTurn, clock: TurnClock) -> None:
         self._tts = tts
-        self._settings = settings
-        self._prefetch = prefetch
-        self._output = output
+        self._run = run
+        self._turn = turn
         self._clock = clock
-        self._slots = trio.Semaphore(prefetch)
+        self._slots = trio.Semaphore(run.config.prefetch)
+        self._count = 0
+        self._under_way = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether no segment is in synthesis or waits to be read."""
+        return self._under_way == 0
 
     async def speak(self, segments: trio.MemoryReceiveChannel[Segment]) -> None:
         """Speak until `segments` ends.
@@ -74,11 +77,12 @@ class Speaker:
 
         **Cancellation:** all synthesis is cancelled.
         """
-        send, started = trio.open_memory_channel[_Started](self._prefetch)
+        send, started = trio.open_memory_channel[_Started](self._run.config.prefetch)
         async with open_nursery() as nursery, started:
             nursery.start_soon(self._start, segments, send, nursery)
             async for entry in started:
                 await self._play(entry)
+                self._under_way -= 1
                 self._slots.release()
 
     async def _start(
@@ -87,7 +91,6 @@ class Speaker:
         started: trio.MemorySendChannel[_Started],
         nursery: trio.Nursery,
     ) -> None:
-        first = True
         async with segments, started:
             while True:
                 # The slot comes first: nothing is awaited between taking a segment and starting it.
@@ -96,64 +99,120 @@ class Speaker:
                     segment = await segments.receive()
                 except trio.EndOfChannel:
                     return
+                self._under_way += 1
                 send, pieces = trio.open_memory_channel[AudioChunk](_BUFFERED_PIECES)
-                # Only the first sound of a turn is in a hurry.
-                framer = ProgressiveFramer(steps_ms=STEPS_MS if first else STEPS_MS[-1:])
-                first = False
-                nursery.start_soon(self._synthesize, segment, framer, send)
+                self._count += 1
+                nursery.start_soon(self._synthesize, segment, self._count, send)
                 started.send_nowait(_Started(segment, pieces))
 
+    def _framer(self, number: int) -> ProgressiveFramer:
+        most = self._run.config.buffer_ms
+        # Only the first sound of a turn is in a hurry.
+        early = [step for step in STEPS_MS if step < most] if number == 1 else []
+        return ProgressiveFramer(steps_ms=(*early, most))
+
     async def _synthesize(
-        self,
-        segment: Segment,
-        framer: ProgressiveFramer,
-        pieces: trio.MemorySendChannel[AudioChunk],
+        self, segment: Segment, number: int, pieces: trio.MemorySendChannel[AudioChunk]
     ) -> None:
-        settings = self._settings
+        settings = self._run.config.tts
         if segment.voice is not None:
             settings = replace(settings, voice=segment.voice)
-        metadata = {"turn_id": self._clock.turn_id, "model": settings.model}
+        probe, framer = self._run.probe, self._framer(number)
+        tell = partial(
+            probe.emit,
+            turn_id=self._clock.turn_id,
+            segment=number,
+            model=settings.model,
+            voice=settings.voice,
+        )
         text = segment.text.strip()
         begun = time.monotonic()
-        telemetry.emit("voice.tts.start", {"chars": len(text)}, metadata)
+        tell("voice.tts.start", {"chars": len(text)}, text=probe.text(text))
         seconds = 0.0
-        async with pieces, self._engine(text, settings) as chunks:
+        async with pieces, self._engine(text, settings, number) as chunks:
             async for chunk in chunks:
+                if not seconds:
+                    tell("voice.tts.first_byte", {"duration_ms": _since(begun)})
                 seconds += chunk.duration
-                telemetry.emit("voice.tts.chunk", {"audio_ms": chunk.duration * 1000}, metadata)
+                if probe.wants("voice.tts.chunk"):
+                    measured = {"audio_ms": chunk.duration * 1000, "bytes": len(memoryview(chunk))}
+                    tell("voice.tts.chunk", measured, audio=probe.audio(chunk))
                 for piece in framer.process(chunk):
-                    await pieces.send(piece)
+                    await hand_on(pieces, piece)
             for piece in framer.flush():
-                await pieces.send(piece)
-        measured = {
-            "duration_ms": (time.monotonic() - begun) * 1000,
-            "audio_ms": seconds * 1000,
-            "chars": len(text),
-        }
-        telemetry.emit("voice.tts.complete", measured, metadata)
+                await hand_on(pieces, piece)
+        measured = {"duration_ms": _since(begun), "audio_ms": seconds * 1000, "chars": len(text)}
+        tell("voice.tts.complete", measured)
 
     @asynccontextmanager
     async def _engine(
-        self, text: str, settings: TTSSettings
+        self, text: str, settings: TTSSettings, number: int
     ) -> AsyncIterator[AsyncIterator[AudioChunk]]:
+        begun = time.monotonic()
         try:
             async with self._tts.synthesize(text, settings) as chunks:
                 yield chunks
-        except VoxloopError:
-            raise
         except Exception as error:
+            self._turn.voice_failed = True
+            self._run.probe.fail(
+                "voice.tts.error",
+                error,
+                time.monotonic() - begun,
+                turn_id=self._clock.turn_id,
+                segment=number,
+                model=settings.model,
+                voice=settings.voice,
+            )
+            if isinstance(error, VoxloopError):
+                raise
             raise TextToSpeechError(f"synthesis failed: {type(error).__name__}") from error
 
     async def _play(self, entry: _Started) -> None:
-        turn_id = self._clock.turn_id
+        turn, segment = self._turn, entry.segment
+        turn.playback.segments.append(segment)
         said = False
         async with entry.pieces as pieces:
-            async for piece in pieces:
+            async for raw in pieces:
+                piece = await self._dress(raw)
                 now = time.monotonic()
                 if not said:
                     said = True
                     self._clock.mark("first_audio", at=now)
-                    text = entry.segment.text
-                    await self._output.emit(TextEvent(text=text, turn_id=turn_id, at=now))
+                    told = TextEvent(text=segment.text, turn_id=turn.turn_id, at=now)
+                    await self._run.output.emit(told)
                 self._clock.mark("last_audio", at=now)
-                await self._output.emit(AudioEvent(data=piece, turn_id=turn_id, at=now))
+                milliseconds = piece.duration * 1000
+                segment.made_ms += milliseconds
+                await self._run.output.emit(
+                    AudioEvent(data=piece, turn_id=turn.turn_id, at=now),
+                    on_read=partial(self._run.floor.handed_out, turn, segment, milliseconds),
+                )
+        segment.complete = True
+
+    async def _dress(self, piece: AudioChunk) -> AudioChunk:
+        """The piece as the application wants it."""
+        config = self._run.config
+        if config.encoding == "float32":
+            piece = to_float32(piece)
+        if config.transform is None:
+            return piece
+        changed = config.transform(piece)
+        result = await changed if inspect.isawaitable(changed) else changed
+        if not isinstance(result, AudioChunk):
+            raise ConfigError(f"transform gave {type(result).__name__}; give an AudioChunk")
+        return result
+
+
+async def hand_on(channel: trio.MemorySendChannel[Value], value: Value) -> None:
+    """Send to the next stage; if that has failed, wait to be cancelled: its error is on its way.
+
+    **Cancellation:** the value is either sent or not.
+    """
+    try:
+        await channel.send(value)
+    except trio.BrokenResourceError:
+        await trio.sleep_forever()
+
+
+def _since(begun: float) -> float:
+    return (time.monotonic() - begun) * 1000

@@ -10,7 +10,15 @@ from typing import Protocol, TypeAlias, cast, runtime_checkable
 import trio
 
 from voxloop._errors import ConfigError
-from voxloop.agents import Agent, AgentEvent, AgentTurn, Conversation, run_turn
+from voxloop.agents import (
+    Agent,
+    AgentEvent,
+    AgentTurn,
+    Conversation,
+    ConversationStore,
+    RunOptions,
+    run_turn,
+)
 from voxloop.providers import LanguageModel, Provider
 from voxloop.tools import JsonObject
 
@@ -25,8 +33,11 @@ class Workflow(Protocol):
     `run` may be a coroutine function, an async generator, a plain function or a generator, and may
     give a string, a list of strings, any iterator of `Item`, or an async context manager that
     opens one. Plain functions and generators run in a worker thread. Optional are an attribute
-    ``greeting`` (text that is said first in a streamed run), a method ``on_start()`` of the same
-    kinds as `run`, ``use_provider(provider)``, called when a pipeline opens, and ``agent``.
+    ``greeting`` (text that is said first in a streamed run), methods ``on_start()``,
+    ``on_silence()`` and ``on_slow()`` of the same kinds as `run` (see `Config`),
+    ``use_provider(provider)``, called when a pipeline opens, and ``agent``. What `run` gives may
+    have a method ``interrupt(heard=...)``: it is told how much of its text was heard when the
+    answer is broken off.
     """
 
     def run(self, text: str) -> object:
@@ -74,11 +85,17 @@ class AgentWorkflow:
         agent: Who answers first.
         context: Any object; tools find it as ``RunContext.value``.
         provider: Gives the language model; None takes the pipeline's.
+        model: The language model itself, in the place of a provider's.
         greeting: Said first in a streamed run.
-        max_turns: Responses that one turn may take.
+        max_turns: Responses that one turn may take; None takes that of `options`.
+        options: Limits, guardrails and hooks of every turn.
+        store: Where the conversation is kept, such as a `SqliteStore`; it outlives the workflow.
+        conversation_id: Id of the conversation in the store.
+        history_limit: Items that are loaded from the store at most, the latest; None loads all.
 
     Raises:
-        ConfigError: `agent` is not an `Agent`.
+        ConfigError: `agent` is not an `Agent`, a store without an id, or both a provider and a
+            model.
     """
 
     def __init__(
@@ -87,14 +104,28 @@ class AgentWorkflow:
         *,
         context: object = None,
         provider: Provider | None = None,
+        model: LanguageModel | None = None,
         greeting: str | None = None,
-        max_turns: int = 10,
+        max_turns: int | None = None,
+        options: RunOptions | None = None,
+        store: ConversationStore | None = None,
+        conversation_id: str | None = None,
+        history_limit: int | None = None,
     ) -> None:
+        if provider is not None and model is not None:
+            raise ConfigError("give AgentWorkflow a provider or a model, not both")
         self.greeting = greeting
-        self._conversation = Conversation(agent, context=context)
+        self._conversation = Conversation(
+            agent,
+            context=context,
+            store=store,
+            conversation_id=conversation_id,
+            limit=history_limit,
+        )
         self._max_turns = max_turns
-        self._own_provider = provider is not None
-        self._model: LanguageModel | None = None if provider is None else provider.language_model()
+        self._options = options
+        self._own_model = provider is not None or model is not None
+        self._model = model if provider is None else provider.language_model()
 
     @property
     def agent(self) -> Agent:
@@ -118,7 +149,7 @@ class AgentWorkflow:
 
     def use_provider(self, provider: Provider) -> None:
         """Take the language model of `provider`, unless this workflow has one of its own."""
-        if not self._own_provider:
+        if not self._own_model:
             self._model = provider.language_model()
 
     def run(self, text: str) -> AbstractAsyncContextManager[AgentTurn]:
@@ -132,7 +163,29 @@ class AgentWorkflow:
                 "AgentWorkflow has no language model; use it in a voice.Pipeline, "
                 "or give AgentWorkflow(agent, provider=...)"
             )
-        return run_turn(self._conversation, text, model=self._model, max_turns=self._max_turns)
+        return run_turn(
+            self._conversation,
+            text,
+            model=self._model,
+            options=self._options,
+            max_turns=self._max_turns,
+        )
+
+    def approve_tool_call(self, call_id: str, *, always: bool = False) -> None:
+        """Let a call run that waits for approval; see `voxloop.agents.AgentTurn.approve`.
+
+        Raises:
+            ConfigError: No such call waits.
+        """
+        self._conversation.desk.approve(call_id, always=always)
+
+    def reject_tool_call(self, call_id: str, *, always: bool = False, message: str = "") -> None:
+        """Keep a call from running that waits; see `voxloop.agents.AgentTurn.reject`.
+
+        Raises:
+            ConfigError: No such call waits.
+        """
+        self._conversation.desk.reject(call_id, always=always, message=message)
 
 
 @asynccontextmanager

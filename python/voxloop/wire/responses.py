@@ -63,6 +63,7 @@ class CreateResponse(Wire, frozen=True, kw_only=True):
     store: bool | None = None
     reasoning: JsonObject | None = None
     text: JsonObject | None = None
+    prompt: JsonObject | None = None
     max_output_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None

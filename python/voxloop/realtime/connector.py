@@ -1,0 +1,223 @@
+"""Connections of a session: each is a task of its own, within the session's nursery.
+
+A connection is opened, read and written inside its own block, so that leaving the session, or
+letting one connection go for the next, closes it and nothing of it stays.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from contextlib import AsyncExitStack
+from typing import Protocol
+
+import trio
+
+from voxloop._errors import (
+    ConfigError,
+    ConnectionClosed,
+    NetworkError,
+    NetworkTimeout,
+    VoxloopError,
+)
+from voxloop.agents import open_nursery
+from voxloop.net import Frame, MediaLink
+from voxloop.providers import MediaTransport, Provider, RealtimeTarget, RealtimeTransport
+from voxloop.realtime import inputs
+from voxloop.realtime.outbox import Outbox
+
+NORMAL_CLOSURE = 1000
+DIAL_SECONDS = 15.0
+"""How long an attempt to connect again may take."""
+FIRST_EVENT_SECONDS = 15.0
+"""How long a new connection may be silent before it counts as lost."""
+DRAIN_SECONDS = 1.0
+"""How long the reader may go on after nothing can be sent any more."""
+MAX_HELD = 1024
+"""Frames that wait on a connection that is not in use yet."""
+
+
+class Owner(Protocol):
+    """What a connection tells the session."""
+
+    def feed(self, given: inputs.Input) -> VoxloopError | None:
+        """Take one input."""
+        ...
+
+    def take(self, connection: Connection, frame: Frame) -> bool:
+        """Handle a frame; False if the connection is not the one in use."""
+        ...
+
+
+class Connection:
+    """One connection.
+
+    Attributes:
+        epoch: Its number.
+        outbox: What is queued for it, and for no other.
+    """
+
+    def __init__(self, epoch: int, transport: RealtimeTransport) -> None:
+        self.epoch = epoch
+        self.outbox = Outbox()
+        self._transport = transport
+        self._held: deque[Frame] = deque()
+        self._heard = False
+
+    async def aclose(self) -> None:
+        """Close the transport.
+
+        **Cancellation:** as the transport has it.
+        """
+        self.outbox.close()
+        await self._transport.aclose()
+
+    def bind_media(self, media: MediaLink) -> int:
+        """Let media talk over it; samples of the user's audio that are sent again.
+
+        Raises:
+            ConfigError: The transport is none that they can talk over.
+        """
+        if not isinstance(self._transport, MediaTransport):
+            raise ConfigError(
+                "media need a connection of the network layer; this provider's has no place for "
+                "them: play AudioEvents and call send_audio instead"
+            )
+        return self._transport.bind_media(media)
+
+    async def serve(self, owner: Owner) -> None:
+        """Read and write until the connection ends, which is told as `inputs.Lost`.
+
+        **Cancellation:** nothing that was received is lost to a connection in use.
+        """
+        async with open_nursery() as nursery:
+            nursery.start_soon(self._write, owner)
+            await self._read(owner)
+            nursery.cancel_scope.cancel()
+
+    async def _read(self, owner: Owner) -> None:
+        while True:
+            try:
+                frames = await self._receive()
+            except Exception as error:
+                owner.feed(inputs.Lost(as_lost(error), time.monotonic(), self.epoch))
+                return
+            self._held.extend(frames)
+            if not self._heard:
+                self._heard = True
+                owner.feed(inputs.Heard(self.epoch, time.monotonic()))
+            # While another connection is in use, what came waits.
+            while self._held and owner.take(self, self._held[0]):
+                self._held.popleft()
+            if len(self._held) > MAX_HELD:
+                early = NetworkError("the server sent events before it was told anything")
+                owner.feed(inputs.Lost(early, time.monotonic(), self.epoch))
+                return
+
+    async def _receive(self) -> list[Frame]:
+        if self._heard or self.epoch == 1:
+            return await self._transport.receive_batch()
+        with trio.move_on_after(FIRST_EVENT_SECONDS):
+            return await self._transport.receive_batch()
+        raise NetworkTimeout(
+            f"the server said nothing for {FIRST_EVENT_SECONDS:g} s after it was connected",
+            phase="first_event",
+        )
+
+    async def _write(self, owner: Owner) -> None:
+        try:
+            await self.outbox.run(self._transport.send)
+        except Exception as error:
+            # What has arrived is still read; the reader then finds the end by itself.
+            self.outbox.close()
+            await trio.sleep(DRAIN_SECONDS)
+            owner.feed(inputs.Lost(as_lost(error), time.monotonic(), self.epoch))
+
+
+class Connector:
+    """Opens connections to one place.
+
+    Args:
+        provider: Who opens them; its key is asked for anew each time.
+        target: Where to.
+    """
+
+    def __init__(self, provider: Provider, target: RealtimeTarget) -> None:
+        self._provider = provider
+        self._target = target
+        self._scopes: dict[int, trio.CancelScope] = {}
+        self.begun = trio.Event()
+        """Set when the session has told the first connection what it is for."""
+        self.current: Connection | None = None
+        """The connection in use, or the last one that was."""
+        self.connections: dict[int, Connection] = {}
+        """Those that stand, by number."""
+
+    async def first(
+        self,
+        owner: Owner,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Open the first connection, and serve it once the session has begun.
+
+        Raises:
+            VoxloopError: It cannot be opened.
+
+        **Cancellation:** it is closed.
+        """
+        with trio.CancelScope() as scope:
+            self._scopes[1] = scope
+            async with self._provider.realtime(self._target) as transport:
+                connection = self.connections[1] = self.current = Connection(1, transport)
+                task_status.started()
+                await self.begun.wait()
+                await connection.serve(owner)
+
+    async def again(self, owner: Owner, epoch: int) -> None:
+        """Open another connection and serve it; a failure is told as `inputs.Lost`.
+
+        **Cancellation:** it is closed.
+        """
+        with trio.CancelScope() as scope:
+            self._scopes[epoch] = scope
+            scope.deadline = trio.current_time() + DIAL_SECONDS
+            async with AsyncExitStack() as stack:
+                try:
+                    transport = await stack.enter_async_context(
+                        self._provider.realtime(self._target)
+                    )
+                except Exception as error:
+                    owner.feed(inputs.Lost(as_lost(error), time.monotonic(), epoch))
+                    return
+                scope.deadline = float("inf")
+                connection = self.connections[epoch] = Connection(epoch, transport)
+                owner.feed(inputs.Opened(epoch, time.monotonic(), time.time()))
+                await connection.serve(owner)
+        if scope.cancelled_caught and epoch not in self.connections and epoch in self._scopes:
+            late = NetworkTimeout(f"no connection within {DIAL_SECONDS:g} s", phase="connect")
+            owner.feed(inputs.Lost(late, time.monotonic(), epoch))
+
+    def switch(self, epoch: int) -> None:
+        """Use a connection that stands."""
+        self.current = self.connections[epoch]
+
+    def hang_up(self, epoch: int) -> None:
+        """Let a connection go, with what is queued for it; its task closes it."""
+        connection = self.connections.pop(epoch, None)
+        if connection is not None:
+            connection.outbox.close()
+        scope = self._scopes.pop(epoch, None)
+        if scope is not None:
+            scope.cancel()
+
+
+def as_lost(error: Exception) -> VoxloopError | None:
+    """What ended the connection; None when it was closed as it should be."""
+    if isinstance(error, ConnectionClosed) and error.close_code == NORMAL_CLOSURE:
+        return None
+    if isinstance(error, VoxloopError):
+        return error
+    lost = NetworkError(f"the connection failed: {type(error).__name__}: {error}")
+    lost.__cause__ = error
+    return lost

@@ -1,0 +1,173 @@
+"""What a new connection is told, so that the conversation on it is the one before.
+
+A session of the server cannot be resumed: a new one is empty. Its settings come first, then the
+items under their own ids, each behind the one before: what was said as its words, what the user
+said without known words as its sound, what the agent said as text and no further than it was
+heard, calls with their outputs. Then what the server had not confirmed: items, audio, commits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from voxloop.realtime.history import HistoryItem, HistoryPart
+from voxloop.realtime.ring import Ring, Segment
+from voxloop.realtime.state import Backlog, State
+from voxloop.wire import realtime as rt
+
+NewId = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """What is sent again, in order.
+
+    Attributes:
+        items: The conversation.
+        names: Ids of items that the application knows already.
+        audio: Uncommitted audio and the commits that the server has not confirmed.
+        lost_items: Items whose content cannot be sent.
+        audio_bytes: Bytes of the uncommitted audio.
+    """
+
+    items: tuple[rt.ConversationItemCreate, ...]
+    names: frozenset[str]
+    audio: tuple[rt.InputAudioBufferAppend | rt.InputAudioBufferCommit, ...]
+    lost_items: int
+    audio_bytes: int
+
+
+def replay(state: State, new_id: NewId) -> Replay:
+    """The conversation of a session, as events for an empty one.
+
+    Args:
+        state: The session.
+        new_id: Makes ids, for events and for outputs of calls, which have none of their own.
+    """
+    sounds = {segment.name: segment for segment in state.ring.said}
+    items: list[rt.Item] = []
+    names: set[str] = set()
+    lost = 0
+    for entry in state.history.current():
+        made = _item(entry, sounds.pop(entry.id, None))
+        if made is None:
+            lost += _had_content(entry)
+            continue
+        names.add(entry.id)
+        items.append(made)
+        if entry.type == "function_call" and entry.output is not None:
+            output = rt.Item(
+                type="function_call_output",
+                id=new_id("item"),
+                call_id=entry.call_id,
+                output=entry.output,
+            )
+            items.append(output)
+    # A turn that the server has taken and not shown as a message yet.
+    items += [_sound(name, segment) for name, segment in sounds.items()]
+    audio = _audio(state.ring)
+    return Replay(
+        items=(*_chained(items, new_id), *_waiting(state.backlog, names)),
+        names=frozenset(names),
+        audio=audio,
+        lost_items=lost,
+        audio_bytes=sum(
+            len(event.audio) for event in audio if isinstance(event, rt.InputAudioBufferAppend)
+        ),
+    )
+
+
+def _chained(items: list[rt.Item], new_id: NewId) -> list[rt.ConversationItemCreate]:
+    events: list[rt.ConversationItemCreate] = []
+    previous: str | None = None
+    for item in items:
+        events.append(
+            rt.ConversationItemCreate(
+                event_id=new_id("replay"), item=item, previous_item_id=previous
+            )
+        )
+        previous = item.id
+    return events
+
+
+def _waiting(backlog: Backlog, names: set[str]) -> list[rt.ConversationItemCreate]:
+    return [event for event in backlog.creates if event.item.id not in names]
+
+
+def _audio(ring: Ring) -> tuple[rt.InputAudioBufferAppend | rt.InputAudioBufferCommit, ...]:
+    events: list[rt.InputAudioBufferAppend | rt.InputAudioBufferCommit] = []
+    for segment in ring.closing:
+        if segment.pieces:  # all of it lost: a commit of nothing would only be refused
+            events += [rt.InputAudioBufferAppend(audio=piece) for piece in segment.pieces]
+            events.append(rt.InputAudioBufferCommit(event_id=segment.name))
+    events += [rt.InputAudioBufferAppend(audio=piece) for piece in ring.pieces]
+    return tuple(events)
+
+
+def _item(entry: HistoryItem, sound: Segment | None) -> rt.Item | None:
+    if entry.type == "function_call":
+        return _call(entry)
+    if entry.type != "message" or entry.role not in ("user", "assistant", "system"):
+        return None
+    if entry.role == "assistant":
+        text = heard(entry)
+        parts = [rt.ContentPart(type="output_text", text=text)] if text else []
+        status = "incomplete" if entry.status == "incomplete" else "completed"
+    else:
+        parts = [part for part in map(_user_part, entry.content) if part is not None]
+        status = "completed"
+        if not parts and sound is not None:
+            return _sound(entry.id, sound)
+    if not parts:
+        return None
+    return rt.Item(type="message", id=entry.id, role=entry.role, status=status, content=parts)
+
+
+def _call(entry: HistoryItem) -> rt.Item | None:
+    if not entry.call_id or entry.status == "in_progress" or not entry.name:
+        return None  # it was never complete, and no one carries it out
+    return rt.Item(
+        type="function_call",
+        id=entry.id,
+        status="completed",
+        name=entry.name,
+        call_id=entry.call_id,
+        arguments=entry.arguments or "{}",
+    )
+
+
+def _user_part(part: HistoryPart) -> rt.ContentPart | None:
+    if part.type == "image":
+        if not part.image_url or part.image_url == "data:":
+            return None
+        return rt.ContentPart(type="input_image", image_url=part.image_url)
+    return rt.ContentPart(type="input_text", text=part.text) if part.text else None
+
+
+def _sound(item_id: str, segment: Segment) -> rt.Item:
+    part = rt.ContentPart(type="input_audio", audio=b"".join(segment.pieces))
+    return rt.Item(type="message", id=item_id, role="user", status="completed", content=[part])
+
+
+def _had_content(entry: HistoryItem) -> bool:
+    """Whether something is missing when the item is: not if it was empty or not heard at all."""
+    if entry.type != "message":
+        return entry.type != "function_call"
+    return entry.role == "user" and any(part.text != "" for part in entry.content)
+
+
+def heard(entry: HistoryItem) -> str:
+    """The words of an answer that were heard: of one that was cut, a share as long as the sound's.
+
+    Words are spread over the sound evenly, since the server does not tell when which is said; the
+    last word is one that was begun.
+    """
+    if entry.heard_ms is None or not entry.received_ms:
+        return entry.text
+    share = min(1.0, entry.heard_ms / entry.received_ms)
+    if share >= 1.0:
+        return entry.text
+    words = entry.text.split()
+    return " ".join(words[: math.ceil(len(words) * share)])
