@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from voxloop.agents import Agent, Handoff, RunContext
     from voxloop.local import Local
     from voxloop.providers import OpenAI
-    from voxloop.tools import Tool, tool
+    from voxloop.tools import FileSearch, LocalFileSearch, Tool, tool
 
 __all__ = [
     "Agent",
@@ -32,8 +32,10 @@ __all__ = [
     "AudioFormatError",
     "AuthenticationError",
     "ConfigError",
+    "FileSearch",
     "Handoff",
     "Local",
+    "LocalFileSearch",
     "MissingExtra",
     "NetworkError",
     "OpenAI",
@@ -59,8 +61,10 @@ _HOME = {
     "AudioFormatError": "_errors",
     "AuthenticationError": "_errors",
     "ConfigError": "_errors",
+    "FileSearch": "tools",
     "Handoff": "agents",
     "Local": "local",
+    "LocalFileSearch": "tools",
     "MissingExtra": "_errors",
     "NetworkError": "_errors",
     "OpenAI": "providers",

@@ -14,7 +14,8 @@ _Header: TypeAlias = tuple[str, str, bool]
 _Way: TypeAlias = tuple[str | None, str | None, str | None, str | None, bool]
 Part: TypeAlias = tuple[str, str | bytes, str | None, str | None]
 
-WebSocketItem: TypeAlias = Handshake | tuple[str | bytes, float]
+WebSocketItem: TypeAlias = Handshake | tuple[str | bytes | AudioDelta | MediaCut, float]
+_MediaReport: TypeAlias = tuple[str, AudioChunk | int | MediaCut | str | None]
 HttpItem: TypeAlias = HttpHead | bytes | None
 
 @final
@@ -509,6 +510,8 @@ class WebSocket:
         inbox_bytes: int,
         outbox_bytes: int,
         way: _Way,
+        coalesce: float,
+        decode_audio: bool,
     ) -> WebSocket: ...
     def fileno(self) -> int: ...
     def send_fileno(self) -> int: ...
@@ -517,6 +520,165 @@ class WebSocket:
     def close(self, code: int, reason: str) -> None: ...
     def abort(self) -> None: ...
     def stats(self) -> _Stats: ...
+
+@final
+class AudioDelta:
+    """Sound of one part of an answer, decoded; pieces that came together are one."""
+
+    @property
+    def item_id(self) -> str: ...
+    @property
+    def response_id(self) -> str: ...
+    @property
+    def content_index(self) -> int: ...
+    @property
+    def output_index(self) -> int: ...
+    @property
+    def nbytes(self) -> int:
+        """Bytes of audio."""
+
+    @property
+    def taken(self) -> bool:
+        """Whether a sink has taken the audio."""
+
+    @property
+    def dropped(self) -> bool:
+        """Whether the audio was dropped: its answer was stopped, or there was no room."""
+
+    @property
+    def data(self) -> bytes:
+        """The audio; it may end inside a sample. Empty if a sink has taken it."""
+
+    def chunk(self) -> AudioChunk | None:
+        """PCM16 mono at 24,000 Hz, without a copy; None if it ends inside a sample."""
+
+    @property
+    def messages(self) -> list[tuple[str, float]]:
+        """The messages it came in, each with its time of arrival."""
+
+@final
+class CutItem:
+    """A message that was cut short."""
+
+    @property
+    def item_id(self) -> str: ...
+    @property
+    def response_id(self) -> str: ...
+    @property
+    def content_index(self) -> int: ...
+    @property
+    def heard_ms(self) -> int:
+        """How much of it was heard."""
+
+    @property
+    def in_conversation(self) -> bool:
+        """Whether the server can be told."""
+
+    @property
+    def sent(self) -> bool:
+        """Whether the server was told."""
+
+@final
+class MediaCut:
+    """An interruption that was carried out."""
+
+    @property
+    def reason(self) -> str:
+        """``server``, ``local`` or ``application``."""
+
+    @property
+    def items(self) -> list[CutItem]:
+        """What was not heard to its end, in the order of playing."""
+
+    @property
+    def muted(self) -> list[str]:
+        """Responses of which nothing more is played."""
+
+    @property
+    def taken_bytes(self) -> int:
+        """Bytes of sound taken until then, all of them played or given up."""
+
+    @property
+    def at(self) -> float:
+        """When its cause arrived."""
+
+    @property
+    def seconds(self) -> float:
+        """From then until the sink was silent and the server's share was queued."""
+
+@final
+class MediaSource:
+    """The native side of a source, to be attached once."""
+
+    @staticmethod
+    def clip(chunk: AudioChunk, realtime: bool, looped: bool, frame_ms: int) -> MediaSource: ...
+    @staticmethod
+    def pushed(queue: PushQueue) -> MediaSource: ...
+
+@final
+class MediaSink:
+    """The native side of a sink, to be attached once."""
+
+    @staticmethod
+    def null(sample_rate: int, buffer_ms: int) -> MediaSink: ...
+    @staticmethod
+    def wav(path: str, sample_rate: int, buffer_ms: int) -> MediaSink: ...
+    @staticmethod
+    def batches(sample_rate: int, buffer_ms: int, batch_ms: int) -> MediaSink: ...
+
+@final
+class PushQueue:
+    def __new__(cls, sample_rate: int, max_bytes: int) -> Self: ...
+    def send_fileno(self) -> int: ...
+    def try_send(self, data: str | bytes) -> bool: ...
+    def close(self) -> None: ...
+
+@final
+class Media:
+    def __new__(
+        cls,
+        *,
+        source: MediaSource | None,
+        sink: MediaSink | None,
+        input_format: str,
+        output_format: str,
+        frame_ms: int,
+        barge_in: bool,
+        local_vad: str | None,
+        keep_seconds: int,
+        prefix: str,
+    ) -> Self: ...
+    def bind(self, socket: WebSocket) -> int: ...
+    def unbind(self) -> None: ...
+    def cut(self) -> MediaCut | None: ...
+    def deliver(self, item_id: str, response_id: str, content_index: int, data: bytes) -> bool: ...
+    def outside(self, response_id: str) -> None: ...
+    def heard(self, item_id: str) -> tuple[int, int, int, int] | None: ...
+    def fileno(self) -> int: ...
+    def drain(self) -> list[_MediaReport]: ...
+    def close(self) -> None: ...
+    def abort(self) -> None: ...
+    def stats(self) -> _MediaFigures: ...
+
+class _MediaFigures(TypedDict):
+    frames_up: int
+    late_frames_up: int
+    worst_up: float
+    position_up: int
+    lost_up: int
+    kept_up: int
+    blocks_down: int
+    late_blocks_down: int
+    worst_down: float
+    pieces_down: int
+    late_pieces: int
+    overruns: int
+    underruns: int
+    played_frames: int
+    queued_frames: int
+    dropped_callback_frames: int
+    interruptions: int
+    recent: list[tuple[str, float, float, list[tuple[str, int]]]]
 
 class _Stats(TypedDict):
     messages_in: int

@@ -17,6 +17,8 @@ from voxloop._native import (
     Format,
     Heard,
     JitterStats,
+    MediaSink,
+    MediaSource,
     Pace,
     PlaybackLedger,
     VadEvent,
@@ -38,6 +40,16 @@ from voxloop._native import (
     ulaw_encode,
 )
 from voxloop.audio._chunk import PCM16K, PCM24K, AudioLike, as_chunk, concat, silence
+from voxloop.audio._media import (
+    CallbackSink,
+    NullSink,
+    OnSound,
+    PushSource,
+    Sink,
+    Source,
+    WavSink,
+    WavSource,
+)
 from voxloop.audio._pcm import Width, decode_pcm, encode_pcm
 from voxloop.audio._playback import JitterBuffer, Overrun, Pacer
 from voxloop.audio._streams import Framer, Quality, Resampler, resample
@@ -59,6 +71,7 @@ __all__ = [
     "AudioChunk",
     "AudioFormatError",
     "AudioLike",
+    "CallbackSink",
     "Dither",
     "Encoding",
     "EnergyGate",
@@ -67,12 +80,19 @@ __all__ = [
     "Heard",
     "JitterBuffer",
     "JitterStats",
+    "MediaSink",
+    "MediaSource",
+    "NullSink",
+    "OnSound",
     "Overrun",
     "Pace",
     "Pacer",
     "PlaybackLedger",
+    "PushSource",
     "Quality",
     "Resampler",
+    "Sink",
+    "Source",
     "TruncatedWavWarning",
     "Vad",
     "VadEvent",
@@ -81,6 +101,8 @@ __all__ = [
     "WavError",
     "WavInfo",
     "WavReader",
+    "WavSink",
+    "WavSource",
     "WavWriter",
     "Width",
     "alaw_decode",

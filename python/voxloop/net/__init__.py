@@ -12,9 +12,11 @@ from voxloop._errors import (
     ProtocolError,
     TlsFailed,
 )
+from voxloop._native import AudioDelta, CutItem, MediaCut
 from voxloop.net._auth import KEY_SOURCES, ApiKey, Secret, find_api_key, resolve_api_key
 from voxloop.net._frame import Frame
 from voxloop.net._http import HttpOptions, HttpResponse, Part, SseEvent, request
+from voxloop.net._media import Interruption, MediaLink, MediaOptions, MediaReport, MediaStats
 from voxloop.net._options import ConnectOptions
 from voxloop.net._retry import retry_delay
 from voxloop.net._runtime import configure
@@ -23,14 +25,22 @@ from voxloop.net._websocket import WebSocket, WebSocketOptions, open_websocket
 __all__ = [
     "KEY_SOURCES",
     "ApiKey",
+    "AudioDelta",
     "AuthenticationError",
     "ConnectFailed",
     "ConnectOptions",
     "ConnectionClosed",
+    "CutItem",
     "Frame",
     "HandshakeRejected",
     "HttpOptions",
     "HttpResponse",
+    "Interruption",
+    "MediaCut",
+    "MediaLink",
+    "MediaOptions",
+    "MediaReport",
+    "MediaStats",
     "NetworkError",
     "NetworkTimeout",
     "Part",

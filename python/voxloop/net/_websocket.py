@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import trio
 
@@ -17,6 +17,9 @@ from voxloop.net._frame import Frame
 from voxloop.net._options import ConnectOptions, check_seconds
 
 MAX_MESSAGE_BYTES: Final = 256 * 1024 * 1024
+
+if TYPE_CHECKING:
+    from voxloop.net._media import MediaLink
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,9 @@ class WebSocketOptions(ConnectOptions):
             256 MiB.
         inbox_bytes: Received and not yet taken; beyond it the socket is not read on.
         outbox_bytes: Queued and not yet written; beyond it `send` waits.
+        coalesce_ms: With ``decode_audio``: after a wake-up for sound, more sound waits up to this
+            long for company, so that one wake-up is for several pieces. The first piece after a
+            pause, and every other message, wakes at once. 0 turns it off.
     """
 
     open_timeout: float = 10.0
@@ -44,10 +50,13 @@ class WebSocketOptions(ConnectOptions):
     max_message_bytes: int = 16 * 1024 * 1024
     inbox_bytes: int = 8 * 1024 * 1024
     outbox_bytes: int = 4 * 1024 * 1024
+    coalesce_ms: float = 20.0
 
     def __post_init__(self) -> None:
         ConnectOptions.__post_init__(self)
         check_seconds(self, "open_timeout", "close_timeout", "ping_interval", "ping_timeout")
+        if not 0 <= self.coalesce_ms <= 1000:
+            raise ConfigError(f"coalesce_ms must be 0 to 1000, not {self.coalesce_ms!r}")
         for name in ("max_message_bytes", "inbox_bytes", "outbox_bytes"):
             if getattr(self, name) < 1024:
                 raise ConfigError(f"{name} must be at least 1024, not {getattr(self, name)!r}")
@@ -148,6 +157,21 @@ class WebSocket:
         self._check_open()
         await self._outbox.send(data)
 
+    def bind_media(self, media: MediaLink) -> int:
+        """Let media talk over this connection, which must have been opened with ``decode_audio``.
+
+        Audio that an earlier connection of theirs may have lost is sent again first.
+
+        Returns:
+            How many samples of the user's audio that is.
+
+        Raises:
+            ConfigError: The connection does not decode audio.
+            UseAfterClose: The block was left, or the media are closed.
+        """
+        self._check_open()
+        return media.bind_native(self._native)
+
     def stats(self) -> WebSocketStats:
         """Counters so far."""
         return WebSocketStats(**self._native.stats())
@@ -191,6 +215,7 @@ async def open_websocket(
     headers: Mapping[str, str | Secret] | None = None,
     subprotocols: Iterable[str] = (),
     options: WebSocketOptions | None = None,
+    decode_audio: bool = False,
 ) -> AsyncIterator[WebSocket]:
     """Connect, and close on leaving the block.
 
@@ -199,6 +224,9 @@ async def open_websocket(
         headers: Added to the upgrade request. A `Secret` never appears in an error.
         subprotocols: Offered to the server, in order of preference.
         options: Limits and times.
+        decode_audio: Understand the sound of the Realtime protocol: it is decoded on the network
+            thread and comes as `AudioDelta`, in order with all other messages, and media can be
+            bound to the connection.
 
     Raises:
         ConnectFailed: Name, route or listener.
@@ -222,6 +250,8 @@ async def open_websocket(
         inbox_bytes=options.inbox_bytes,
         outbox_bytes=options.outbox_bytes,
         way=options.way(),
+        coalesce=options.coalesce_ms / 1000.0,
+        decode_audio=decode_audio,
     )
     inbox: Inbox[_native.WebSocketItem] = Inbox(native)
     try:

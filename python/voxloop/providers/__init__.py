@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from voxloop.providers.protocols import (
     JsonObject,
     LanguageModel,
+    MediaTransport,
     ModelDone,
     ModelEvent,
     ModelRequest,
@@ -43,6 +44,7 @@ __all__ = [
     "CustomVoice",
     "JsonObject",
     "LanguageModel",
+    "MediaTransport",
     "ModelDone",
     "ModelEvent",
     "ModelRequest",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkabl
 
 if TYPE_CHECKING:  # the protocols alone load neither the native module nor a socket
     from voxloop.audio import AudioChunk
-    from voxloop.net import Frame
+    from voxloop.net import Frame, MediaLink
     from voxloop.providers.settings import STTSettings, TTSSettings
 
 JsonObject: TypeAlias = dict[str, object]
@@ -190,6 +190,15 @@ class RealtimeTransport(Protocol):
 
         **Cancellation:** the transport is closed all the same.
         """
+        ...
+
+
+@runtime_checkable
+class MediaTransport(RealtimeTransport, Protocol):
+    """A transport that a source and a sink can be bound to, beside the messages."""
+
+    def bind_media(self, media: MediaLink) -> int:
+        """Let media talk over it; samples of the user's audio that are sent again."""
         ...
 
 

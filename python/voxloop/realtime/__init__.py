@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from voxloop.net import Interruption, MediaStats
+from voxloop.realtime.attach import Media
 from voxloop.realtime.config import (
     ModelConfig,
     NoiseReduction,
@@ -57,6 +59,9 @@ __all__ = [
     "HistoryEvent",
     "HistoryItem",
     "HistoryPart",
+    "Interruption",
+    "Media",
+    "MediaStats",
     "ModelConfig",
     "NoiseReduction",
     "Reconnect",

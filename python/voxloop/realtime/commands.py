@@ -26,7 +26,7 @@ def commit_audio(step: Step, command: inputs.CommitAudio) -> None:
     """End the user's turn."""
     state = step.state
     listening = state.settings.turn_detection is not None
-    if not listening and state.input.uncommitted == 0:
+    if not (listening or state.input.attached) and state.input.uncommitted == 0:
         step.refuse(ConfigError("there is no audio to commit: call send_audio before commit_audio"))
         return
     respond = command.respond

@@ -13,10 +13,16 @@ from typing import Protocol
 
 import trio
 
-from voxloop._errors import ConnectionClosed, NetworkError, NetworkTimeout, VoxloopError
+from voxloop._errors import (
+    ConfigError,
+    ConnectionClosed,
+    NetworkError,
+    NetworkTimeout,
+    VoxloopError,
+)
 from voxloop.agents import open_nursery
-from voxloop.net import Frame
-from voxloop.providers import Provider, RealtimeTarget, RealtimeTransport
+from voxloop.net import Frame, MediaLink
+from voxloop.providers import MediaTransport, Provider, RealtimeTarget, RealtimeTransport
 from voxloop.realtime import inputs
 from voxloop.realtime.outbox import Outbox
 
@@ -65,6 +71,19 @@ class Connection:
         """
         self.outbox.close()
         await self._transport.aclose()
+
+    def bind_media(self, media: MediaLink) -> int:
+        """Let media talk over it; samples of the user's audio that are sent again.
+
+        Raises:
+            ConfigError: The transport is none that they can talk over.
+        """
+        if not isinstance(self._transport, MediaTransport):
+            raise ConfigError(
+                "media need a connection of the network layer; this provider's has no place for "
+                "them: play AudioEvents and call send_audio instead"
+            )
+        return self._transport.bind_media(media)
 
     async def serve(self, owner: Owner) -> None:
         """Read and write until the connection ends, which is told as `inputs.Lost`.

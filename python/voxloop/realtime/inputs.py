@@ -11,6 +11,8 @@ from typing import TypeAlias
 
 from voxloop._errors import VoxloopError
 from voxloop.agents import ResolvedAgent
+from voxloop.net import AudioDelta
+from voxloop.net import MediaCut as NativeCut
 from voxloop.realtime.config import SessionModelSettings
 from voxloop.wire import realtime as rt
 
@@ -20,6 +22,46 @@ class Received:
     """A frame, decoded."""
 
     event: rt.ServerMessage
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """Sound of an answer, decoded on the network thread."""
+
+    delta: AudioDelta
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SoundTaken:
+    """Sound of an answer that came the long way and that a sink has taken."""
+
+    event: rt.ResponseOutputAudioDelta
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class MediaAttached:
+    """Media were attached; ``source``: the user's audio comes from them. False when they left."""
+
+    source: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class MediaCut:
+    """The media have silenced the answer."""
+
+    cut: NativeCut
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSilent:
+    """Of all the sound that a sink has taken, this many bytes were played or given up."""
+
+    taken_bytes: int
     at: float
 
 
@@ -205,6 +247,11 @@ class Raw:
 
 Input: TypeAlias = (
     Received
+    | Sound
+    | SoundTaken
+    | MediaAttached
+    | MediaCut
+    | MediaSilent
     | BadFrame
     | Tick
     | Lost

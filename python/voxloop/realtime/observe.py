@@ -64,6 +64,10 @@ class Observer:
                 {"format": "pcm16"},
             )
 
+    def audio_taken(self, nbytes: int) -> None:
+        """A sink has taken a piece of the answer's audio."""
+        self._totals.audio_out_bytes += nbytes
+
     def event(self, event: Event, state: State) -> None:
         """The application was told."""
         match event:

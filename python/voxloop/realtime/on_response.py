@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from voxloop._errors import ApiError, VoxloopError
 from voxloop.audio import PCM24K, AudioChunk
+from voxloop.net import AudioDelta
 from voxloop.realtime import history, latency, playback, responses, sequencer, toolcalls
 from voxloop.realtime.effects import ResponseOver
 from voxloop.realtime.errors import from_detail
@@ -16,7 +17,7 @@ from voxloop.realtime.events import (
     TranscriptEvent,
 )
 from voxloop.realtime.playback import PlayItem
-from voxloop.realtime.state import ResponseTrack
+from voxloop.realtime.state import ResponseTrack, State
 from voxloop.realtime.step import Step
 from voxloop.realtime.usage import Usage, of_response
 from voxloop.wire import realtime as rt
@@ -174,25 +175,92 @@ def _enter(step: Step, item: rt.Item, response_id: str) -> None:
 
 
 def audio_delta(step: Step, event: rt.ResponseOutputAudioDelta) -> None:
-    """More sound."""
-    state = step.state
-    if event.response_id in state.turn.muted:
+    """More sound, as an event that took the long way."""
+    _heard(step, event, event.delta, None)
+
+
+def sound(step: Step, delta: AudioDelta) -> None:
+    """More sound, decoded already."""
+    if delta.taken:
+        if not delta.dropped:
+            taken(step, delta.response_id, delta.nbytes)
         return
-    track = state.turn.responses.get(event.response_id)
+    _heard(step, delta, delta.data, delta.chunk())
+
+
+def taken(step: Step, response_id: str, nbytes: int) -> None:
+    """More sound, which a sink plays and keeps the account of."""
+    ledger = step.state.playback
+    step.update(playback=replace(ledger, taken=ledger.taken + nbytes))
+    if response_id not in step.state.turn.muted and nbytes > 1:
+        _mark(step, step.state.turn.responses.get(response_id))
+
+
+def steady(state: State, delta: AudioDelta, at: float) -> tuple[State, AudioEvent] | None:
+    """More sound of an answer that is being spoken, the quick way: all that changes is its length.
+
+    Returns:
+        What `sound` would lead to, or None if more than that has to be looked at.
+    """
+    turn = state.turn
+    response_id = delta.response_id
+    track = turn.responses.get(response_id)
+    if (
+        turn.shown != "speaking"
+        or track is None
+        or track.first_audio_at is None
+        or not track.in_conversation
+        or response_id in turn.muted
+    ):
+        return None
+    chunk, item_id = delta.chunk(), delta.item_id
+    if not chunk:
+        return None
+    length = delta.nbytes / BYTES_PER_MS
+    ledger = playback.extended(state.playback, item_id, delta.content_index, length, at)
+    if ledger is None:
+        return None
+    event = AudioEvent(audio=chunk, item_id=item_id, response_id=response_id, at=at)
+    return replace(state, playback=ledger), event
+
+
+def _heard(
+    step: Step,
+    event: rt.ResponseOutputAudioDelta | AudioDelta,
+    data: bytes,
+    chunk: AudioChunk | None,
+) -> None:
+    """Enter sound. ``chunk`` is all of ``data`` where that is a whole number of samples."""
+    state = step.state
+    response_id = event.response_id
+    if response_id in state.turn.muted:
+        return
+    track = state.turn.responses.get(response_id)
     item = state.playback.find(event.item_id, event.content_index) or PlayItem(
         item_id=event.item_id,
-        response_id=event.response_id,
+        response_id=response_id,
         content_index=event.content_index,
         truncatable=track is None or track.in_conversation,
         epoch=state.line.epoch,
     )
-    data = item.carry + event.delta if item.carry else event.delta
+    if item.carry:
+        data, chunk = item.carry + data, None
     whole = len(data) & ~1
-    item = replace(item, carry=bytes(data[whole:]))
+    if item.carry or whole < len(data):
+        item = replace(item, carry=bytes(data[whole:]))
     ledger = playback.received(state.playback, item, whole / BYTES_PER_MS, step.at)
     step.update(playback=ledger)
     if whole == 0:
         return
+    _mark(step, track)
+    if chunk is None:
+        chunk = AudioChunk(data[:whole], PCM24K)
+    step.emit(AudioEvent(audio=chunk, item_id=event.item_id, response_id=response_id, at=step.at))
+
+
+def _mark(step: Step, track: ResponseTrack | None) -> None:
+    """Note that there is sound, and when."""
+    state = step.state
     if not state.link.voice_fixed:
         step.update(link=replace(state.link, voice_fixed=True))
     if track is not None and track.first_audio_at is None:
@@ -200,10 +268,6 @@ def audio_delta(step: Step, event: rt.ResponseOutputAudioDelta) -> None:
     if track is None or track.in_conversation:
         marked = latency.note(step.state.latency, "first_audio", step.at)
         step.update(latency=latency.note(marked, "last_audio", step.at))
-    chunk = AudioChunk(data if whole == len(data) else data[:whole], PCM24K)
-    step.emit(
-        AudioEvent(audio=chunk, item_id=event.item_id, response_id=event.response_id, at=step.at)
-    )
 
 
 def audio_done(step: Step, event: rt.ResponseOutputAudioDone) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 
 from voxloop._errors import ApiError, ProtocolError, VoxloopError
-from voxloop.net import Frame
 from voxloop.providers import RealtimeTransport
 from voxloop.realtime.errors import from_detail
 from voxloop.wire import realtime as rt
@@ -37,7 +36,7 @@ class Probe:
         self.session_id: str | None = None
         self.model: str | None = None
         self.events: list[str] = []
-        self._frames: deque[Frame] = deque()
+        self._frames: deque[str | bytes] = deque()
 
     async def greet(self, transport: RealtimeTransport) -> str:
         """Wait for ``session.created``; words for people.
@@ -98,12 +97,13 @@ class Probe:
     async def _next(
         self, transport: RealtimeTransport
     ) -> tuple[rt.ServerMessage, dict[str, object]]:
-        if not self._frames:
-            self._frames.extend(await transport.receive_batch())
-        frame = self._frames.popleft()
-        _, raw = raw_event(frame.data)
+        while not self._frames:
+            for frame in await transport.receive_batch():
+                self._frames.extend(text for text, _ in frame.messages)
+        text = self._frames.popleft()
+        _, raw = raw_event(text)
         self.events.append(str(raw["type"]))
-        return rt.decode_server(frame.data), raw
+        return rt.decode_server(text), raw
 
 
 def _answer(response: rt.Response, text: str) -> str:

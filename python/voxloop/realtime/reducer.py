@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from voxloop._errors import ProtocolError
+from voxloop.net import AudioDelta
 from voxloop.realtime import (
     commands,
     handover,
@@ -19,6 +20,7 @@ from voxloop.realtime import (
     line,
     on_input,
     on_item,
+    on_media,
     on_response,
     on_session,
     playback,
@@ -26,7 +28,7 @@ from voxloop.realtime import (
     toolcalls,
 )
 from voxloop.realtime.effects import Effect, End, TurnOver
-from voxloop.realtime.events import AgentState, AgentStateEvent
+from voxloop.realtime.events import AgentState, AgentStateEvent, AudioEvent
 from voxloop.realtime.state import State
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
@@ -85,6 +87,16 @@ def step(state: State, given: inputs.Input) -> tuple[State, tuple[Effect, ...]]:
     return work.state, tuple(work.effects)
 
 
+def steady(state: State, delta: AudioDelta, at: float) -> tuple[State, AudioEvent] | None:
+    """`step` for the input that comes most often, where it changes nothing but the playback.
+
+    Returns:
+        The next state, whose deadline is not sooner, and the one event to emit; None where `step`
+        is needed.
+    """
+    return None if state.link.over else on_response.steady(state, delta, at)
+
+
 def deadline(state: State) -> float | None:
     """The next time at which a `Tick` is wanted, None if none is."""
     if state.link.over:
@@ -104,6 +116,10 @@ def _received(work: Step, given: inputs.Received) -> None:
         handler(work, event)
     elif isinstance(event, rt.Invalid):
         work.error(ProtocolError(f"the server sent {event.type!r} in a wrong shape: {event.error}"))
+
+
+def _sound(work: Step, given: inputs.Sound) -> None:
+    on_response.sound(work, given.delta)
 
 
 def _bad_frame(work: Step, given: inputs.BadFrame) -> None:
@@ -128,6 +144,11 @@ def _start(work: Step, given: inputs.Start) -> None:
 
 _INPUTS: Final[dict[type[object], _Handler]] = {
     inputs.Received: _received,
+    inputs.Sound: _sound,
+    inputs.SoundTaken: on_media.taken,
+    inputs.MediaAttached: on_media.attached,
+    inputs.MediaCut: on_media.cut,
+    inputs.MediaSilent: on_media.silent,
     inputs.BadFrame: _bad_frame,
     inputs.Tick: _tick,
     inputs.Lost: line.lost,
@@ -164,6 +185,7 @@ def _settle(work: Step) -> None:
         return
     line.renew(work)
     responses.release(work)
+    _note_audio(work)
     active = frozenset(work.state.turn.responses)
     work.update(playback=playback.pruned(work.state.playback, work.at, active))
     state = work.state
@@ -173,6 +195,15 @@ def _settle(work: Step) -> None:
         if over is not None:
             work.do(TurnOver(over))
     _show(work, _state(work.state, work.at))
+
+
+def _note_audio(work: Step) -> None:
+    fresh_at = work.state.playback.fresh_at
+    if fresh_at is not None:
+        work.update(
+            playback=replace(work.state.playback, fresh_at=None),
+            latency=latency.note(work.state.latency, "last_audio", fresh_at),
+        )
 
 
 def _state(state: State, at: float) -> AgentState:

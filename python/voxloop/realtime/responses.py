@@ -11,7 +11,7 @@ import msgspec
 from voxloop.realtime import history, latency, sequencer
 from voxloop.realtime.effects import TurnOver
 from voxloop.realtime.events import AudioInterruptedEvent
-from voxloop.realtime.playback import Playback, PlayItem, Position
+from voxloop.realtime.playback import PlayItem, Position
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
 
@@ -116,7 +116,7 @@ def cut_playback(step: Step) -> None:
     # A response outside the conversation goes on unless its own audio was playing.
     ids = [position.item.response_id for position in unheard]
     mute(step, [*ids, *([active] if active is not None else [])])
-    step.update(playback=Playback((), step.at))
+    step.update(playback=replace(step.state.playback, items=(), ends_at=step.at))
 
 
 def mute(step: Step, response_ids: list[str]) -> None:

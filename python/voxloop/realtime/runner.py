@@ -14,7 +14,7 @@ import trio
 from voxloop._bridge import checkpoint
 from voxloop._errors import ProtocolError, UseAfterClose, VoxloopError
 from voxloop.agents import Handoff, resolve
-from voxloop.net import Frame
+from voxloop.net import AudioDelta, Frame, MediaCut, MediaLink
 from voxloop.realtime import effects, inputs, reducer
 from voxloop.realtime.connector import Connection, Connector
 from voxloop.realtime.events import AudioEvent, ErrorEvent, Event
@@ -52,6 +52,11 @@ class Runner:
     All of it happens on one trio thread, and `feed` awaits nothing, so that what one input leads to
     is never interleaved with another's.
     """
+
+    media: MediaLink | None = None
+    """Source and sink that are attached now."""
+    _media_epoch = 0
+    """Connection that they are bound to."""
 
     def __init__(
         self,
@@ -140,6 +145,25 @@ class Runner:
             raise UseAfterClose("the session is over: open another with realtime.open_session")
         raise self._error
 
+    def bind_media(self, media: MediaLink) -> int:
+        """Let media talk over the connection; samples of the user's audio that are sent again.
+
+        Raises:
+            ConfigError: The connection is none that they can talk over.
+        """
+        connection = self._connector.current
+        if connection is None:
+            raise UseAfterClose("the session has no connection: open another session")
+        again = connection.bind_media(media)
+        self.media, self._media_epoch = media, connection.epoch
+        return again
+
+    def cut_media(self) -> None:
+        """Silence the sink, and enter how far it had come."""
+        found = None if self.media is None else self.media.cut()
+        if found is not None:
+            self.feed(inputs.MediaCut(found, time.monotonic()))
+
     def command(self, given: inputs.Input) -> None:
         """Feed a command of the application.
 
@@ -166,10 +190,7 @@ class Runner:
                 case effects.Send():
                     self._send(effect)
                 case effects.Emit(event=event):
-                    self.events.publish(event)
-                    self.observer.event(event, self.state)
-                    for recording in self.recordings:
-                        recording.event(event)
+                    self._emit(event)
                 case effects.RunTool(call=call, tool=tool):
                     self._nursery.start_soon(self._run_tool, call, tool)
                 case effects.RunHandoff(call=call, handoff=handoff):
@@ -191,6 +212,12 @@ class Runner:
                     self._end(effect, given.at)
         self._timer.arm(reducer.deadline(self.state))
         return refused
+
+    def _emit(self, event: Event) -> None:
+        self.events.publish(event)
+        self.observer.event(event, self.state)
+        for recording in self.recordings:
+            recording.event(event)
 
     def _send(self, effect: effects.Send) -> None:
         event = effect.event
@@ -222,15 +249,31 @@ class Runner:
         """Handle a frame; False if it came on a connection that is not in use."""
         if connection is not self._connector.current or self.state.line.epoch != connection.epoch:
             return False
-        self._take(frame.data, frame.at)
+        self._take(frame)
         return True
 
-    def _take(self, data: str | bytes, at: float) -> None:
-        self._on_wire("in", data, at)
-        try:
-            given: inputs.Input = inputs.Received(rt.decode_server(data), at)
-        except ProtocolError as error:
-            given = inputs.BadFrame(error, at)
+    def _take(self, frame: Frame) -> None:
+        data, at = frame
+        given: inputs.Input
+        if isinstance(data, AudioDelta):
+            for text, when in data.messages if self.wire.wanted or self.recordings else ():
+                self._on_wire("in", text, when)
+            quick = reducer.steady(self.state, data, at)
+            if quick is not None:
+                self.state, event = quick
+                self._emit(event)
+                return
+            given = inputs.Sound(data, at)
+            if data.taken:
+                self.observer.audio_taken(data.nbytes)
+        elif isinstance(data, MediaCut):
+            given = inputs.MediaCut(data, at)
+        else:
+            self._on_wire("in", data, at)
+            try:
+                given = self._received(rt.decode_server(data), at)
+            except ProtocolError as error:
+                given = inputs.BadFrame(error, at)
         try:
             self.feed(given)
         except Exception:
@@ -238,6 +281,21 @@ class Runner:
             _log.exception("a frame of the server could not be handled")
             failure = ProtocolError("a frame of the server could not be handled; see the log")
             self.events.publish(ErrorEvent(error=failure, at=at))
+
+    def _received(self, event: rt.ServerMessage, at: float) -> inputs.Input:
+        """An event that came as text; sound among it still belongs to the sink, if there is one."""
+        if self.media is not None and isinstance(event, rt.ResponseOutputAudioDelta):
+            place = (event.item_id, event.response_id, event.content_index)
+            if self.media.deliver(*place, event.delta):
+                self.observer.audio_taken(len(event.delta))
+                return inputs.SoundTaken(event, at)
+        if (
+            self.media is not None
+            and isinstance(event, rt.SessionUpdated)
+            and self._media_epoch != self.state.line.epoch
+        ):  # another connection, which knows the formats by now
+            self.bind_media(self.media)
+        return inputs.Received(event, at)
 
     async def _run_tool(self, call: Call, tool: Tool) -> None:
         context = self.context.for_agent(call.agent.agent.name).for_call(

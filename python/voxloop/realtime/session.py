@@ -15,8 +15,9 @@ import msgspec
 
 from voxloop._errors import ConfigError
 from voxloop.agents import Agent, resolve
-from voxloop.audio import AudioLike, Format
+from voxloop.audio import AudioLike, Format, Sink, Source
 from voxloop.realtime import inputs
+from voxloop.realtime.attach import AttachOptions, LocalVad, Media, attached
 from voxloop.realtime.config import SessionModelSettings
 from voxloop.realtime.events import AgentState, Event
 from voxloop.realtime.history import HistoryItem
@@ -220,8 +221,49 @@ class Session:
 
     async def interrupt(self) -> None:
         """Stop the answer: it is muted at once, cut to what was heard, and cancelled."""
+        self._runner.cut_media()
         await self._runner.room()
         self._runner.command(inputs.Interrupt(time.monotonic()))
+
+    @asynccontextmanager
+    async def attach(
+        self,
+        source: Source | None = None,
+        sink: Sink | None = None,
+        *,
+        local_vad: LocalVad | None = None,
+        frame_ms: int = 20,
+        keep_seconds: int = 30,
+    ) -> AsyncIterator[Media]:
+        """Let sound flow between the connection, a source and a sink, without this thread.
+
+        While the block is open, sound goes from the source to the server and from the server to
+        the sink on the network threads, whatever this one does. When the server hears the user,
+        the sink is silenced and the answer cut to what was heard before anyone here is told. With
+        a sink there are no `AudioEvent`s, and the state is ``speaking`` until it has been heard.
+
+        Leaving the block ends both. Sound that was not heard by then counts as interrupted.
+
+        Args:
+            source: The user's sound, such as `voxloop.audio.WavSource`; None leaves it to
+                `send_audio`.
+            sink: The answer's sound, such as `voxloop.audio.WavSink`; None leaves it to the events.
+            local_vad: Who else hears the user, sooner than the server: ``"network"`` goes by a
+                small network, ``"energy"`` by the level. None: the server alone.
+            frame_ms: Length of one event of the user's audio.
+            keep_seconds: Audio since the last commit that is kept to be sent again over another
+                connection.
+
+        Raises:
+            ConcurrencyError: Media are attached already.
+            ConfigError: The connection has no place for media, or a value is out of range.
+            VoxloopError: Source or sink fails, while the block is open.
+
+        **Cancellation:** source and sink are ended, within a second.
+        """
+        options = AttachOptions(local_vad, frame_ms, keep_seconds)
+        async with attached(self._runner, source, sink, options) as media:
+            yield media
 
     def report_playback(self, item_id: str, played_ms: float) -> None:
         """Say how much of a message was played, in all.

@@ -158,6 +158,7 @@ class InputBuffer:
             (None: if the turn was not ended by the server before).
         ended_by_server: The server has ended a turn and heard no speech since.
         stopped_item: The message that the server is about to commit.
+        attached: A source sends audio that is not counted here.
         stopped_ms: Where it ends in the audio of this connection.
     """
 
@@ -165,6 +166,7 @@ class InputBuffer:
     commits: tuple[bool | None, ...] = ()
     ended_by_server: bool = False
     stopped_item: str | None = None
+    attached: bool = False
     stopped_ms: int | None = None
 
 

@@ -112,7 +112,7 @@ class Replay:
                         frames = await transport.receive_batch()
                     except ConnectionClosed:
                         return got
-                    got += [json.loads(frame.data) for frame in frames]
+                    got += [json.loads(text) for frame in frames for text, _ in frame.messages]
         return got
 
     def _steps(self, epoch: int, speed: float) -> list[s.Step]:

@@ -78,6 +78,35 @@ pub fn is_running() -> bool {
     current().is_some()
 }
 
+/// A task of the caller's own on the runtime; it ends with this handle.
+pub struct Task(TaskHandle);
+
+impl Task {
+    /// Drops the task at its next step. On the wrong side of a fork this does nothing.
+    pub fn abort(&self) {
+        self.0.abort();
+    }
+
+    /// Whether this is the process that made the task.
+    pub fn is_ours(&self) -> bool {
+        self.0.is_ours()
+    }
+}
+
+/// Runs `work` until it is done, its handle is dropped, or the process ends.
+///
+/// # Errors
+/// [`NetError::Crash`] when the network threads cannot be started.
+pub fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Result<Task, NetError> {
+    let task = host()?.spawn(|mut going_down| async move {
+        tokio::select! {
+            () = work => {}
+            () = going_down.asked() => {}
+        }
+    });
+    Ok(Task(task))
+}
+
 /// Connections and requests of this process that have not ended.
 pub fn live_tasks() -> usize {
     current().map_or(0, |host| host.going_down.receiver_count())

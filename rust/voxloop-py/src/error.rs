@@ -4,6 +4,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use voxloop_audio::AudioError;
+use voxloop_media::MediaError;
 use voxloop_net::NetError;
 
 /// An exception of `voxloop._errors`, made from its class name, message and keyword fields.
@@ -52,6 +53,15 @@ pub(crate) fn audio(py: Python<'_>, error: &AudioError) -> PyErr {
 pub(crate) fn numpy_is_missing(py: Python<'_>) -> PyErr {
     let message = "this needs numpy: pip install 'voxloop[numpy]'";
     raise(py, "MissingExtra", message, |fields| fields.set_item("extra", "numpy"))
+}
+
+/// The exception for an error of the media crate.
+pub(crate) fn media(py: Python<'_>, failure: &MediaError) -> PyErr {
+    match failure {
+        MediaError::Audio(failure) => audio(py, failure),
+        MediaError::Net(failure) => net(py, failure),
+        other => misuse(py, "ConfigError", &other.to_string()),
+    }
 }
 
 /// The exception for an error of the net crate.

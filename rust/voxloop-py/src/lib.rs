@@ -9,7 +9,9 @@
 mod audio;
 mod buffer;
 mod error;
+mod media;
 mod net;
+mod realtime;
 mod text;
 
 use pyo3::prelude::*;
@@ -39,6 +41,8 @@ mod _native {
     #[pymodule_export]
     use super::buffer::{AudioChunk, Format};
     #[pymodule_export]
+    use super::media::{Media, MediaSink, MediaSource, PushQueue};
+    #[pymodule_export]
     use super::net::http::{HttpCall, HttpHead};
     #[pymodule_export]
     use super::net::websocket::{Handshake, WebSocket};
@@ -46,6 +50,8 @@ mod _native {
     use super::net::{
         SseParser, after_fork_in_child, configure_runtime, live_tasks, retry_delay, shutdown,
     };
+    #[pymodule_export]
+    use super::realtime::{AudioDelta, CutItem, MediaCut};
     #[pymodule_export]
     use super::text::Splitter;
 }

@@ -85,6 +85,21 @@ impl<T, E: Clone, B: Bell> Inbox<T, E, B> {
     /// # Errors
     /// [`Refused`] once the queue was ended from either side.
     pub async fn push(&self, item: T, bytes: usize) -> Result<(), Refused> {
+        self.put(item, bytes, true).await
+    }
+
+    /// Producer: as [`Inbox::push`], but the consumer is not woken for it, unless there is no room.
+    ///
+    /// The producer fires [`Inbox::signal`] itself in good time; what is pushed in between wakes for
+    /// both.
+    ///
+    /// # Errors
+    /// As [`Inbox::push`].
+    pub async fn push_quietly(&self, item: T, bytes: usize) -> Result<(), Refused> {
+        self.put(item, bytes, false).await
+    }
+
+    async fn put(&self, item: T, bytes: usize, wakes: bool) -> Result<(), Refused> {
         let cost = bytes + ITEM_OVERHEAD;
         let mut waiting = Some(item);
         poll_fn(|cx| {
@@ -98,6 +113,9 @@ impl<T, E: Clone, B: Bell> Inbox<T, E, B> {
                     return Poll::Ready(Ok(()));
                 }
                 state.producer = Some(cx.waker().clone());
+                drop(state);
+                // What was pushed quietly must be taken before there is room.
+                self.signal.fire();
                 return Poll::Pending;
             }
             if let Some(item) = waiting.take() {
@@ -105,7 +123,9 @@ impl<T, E: Clone, B: Bell> Inbox<T, E, B> {
                 state.bytes += cost;
             }
             drop(state);
-            self.signal.fire();
+            if wakes {
+                self.signal.fire();
+            }
             Poll::Ready(Ok(()))
         })
         .await

@@ -47,7 +47,15 @@ struct State<T, E> {
     end: Option<E>,
     /// A producer was refused and waits on the signal.
     starved: bool,
+    /// Tasks that wait for room in [`Outbox::push`].
+    producers: Vec<Waker>,
     consumer: Option<Waker>,
+}
+
+impl<T, E> State<T, E> {
+    fn fits(&self, cost: usize, limit: usize) -> bool {
+        self.bytes == 0 || self.bytes.saturating_add(cost) <= limit
+    }
 }
 
 impl<T, E: Clone> Outbox<T, E, WakeBell> {
@@ -63,8 +71,14 @@ impl<T, E: Clone> Outbox<T, E, WakeBell> {
 impl<T, E: Clone, B: Bell> Outbox<T, E, B> {
     /// An empty queue over a given signal.
     pub fn with_signal(limit: usize, signal: Signal<B>) -> Self {
-        let state =
-            State { items: Vec::new(), bytes: 0, end: None, starved: false, consumer: None };
+        let state = State {
+            items: Vec::new(),
+            bytes: 0,
+            end: None,
+            starved: false,
+            producers: Vec::new(),
+            consumer: None,
+        };
         Self { state: Mutex::new(state), signal, limit, low_water: limit / 2 }
     }
 
@@ -84,7 +98,7 @@ impl<T, E: Clone, B: Bell> Outbox<T, E, B> {
         if let Some(end) = &state.end {
             return Err(Unsent::Closed(end.clone()));
         }
-        if state.bytes > 0 && state.bytes.saturating_add(cost) > self.limit {
+        if !state.fits(cost, self.limit) {
             // Under the mutex: a release after this sees `starved` and rings the fresh bell.
             self.signal.rearm();
             state.starved = true;
@@ -96,6 +110,39 @@ impl<T, E: Clone, B: Bell> Outbox<T, E, B> {
         drop(state);
         wake(consumer);
         Ok(())
+    }
+
+    /// A producer that is a task: queues `item`, of `bytes` payload bytes, waiting for room.
+    ///
+    /// It goes beside [`Outbox::try_push`] and does not touch the signal. Dropping the future before
+    /// it is done leaves the item out of the queue.
+    ///
+    /// # Errors
+    /// The stored error once the queue is over.
+    pub async fn push(&self, item: T, bytes: usize) -> Result<(), E> {
+        let cost = bytes + ITEM_OVERHEAD;
+        let mut waiting = Some(item);
+        poll_fn(|cx| {
+            let mut state = lock(&self.state);
+            if let Some(end) = &state.end {
+                return Poll::Ready(Err(end.clone()));
+            }
+            if !state.fits(cost, self.limit) {
+                if !state.producers.iter().any(|waker| waker.will_wake(cx.waker())) {
+                    state.producers.push(cx.waker().clone());
+                }
+                return Poll::Pending;
+            }
+            if let Some(item) = waiting.take() {
+                state.items.push((item, cost));
+                state.bytes += cost;
+            }
+            let consumer = state.consumer.take();
+            drop(state);
+            wake(consumer);
+            Poll::Ready(Ok(()))
+        })
+        .await
     }
 
     /// Producer: queues a last item whatever the budget says; what follows gets `end`.
@@ -111,8 +158,10 @@ impl<T, E: Clone, B: Bell> Outbox<T, E, B> {
         state.bytes += ITEM_OVERHEAD;
         state.end = Some(end);
         let consumer = state.consumer.take();
+        let producers = std::mem::take(&mut state.producers);
         drop(state);
         wake(consumer);
+        wake(producers);
         self.signal.fire();
         Ok(())
     }
@@ -126,9 +175,11 @@ impl<T, E: Clone, B: Bell> Outbox<T, E, B> {
         let unsent = std::mem::take(&mut state.items);
         state.bytes = 0;
         let consumer = state.consumer.take();
+        let producers = std::mem::take(&mut state.producers);
         drop(state);
         drop(unsent);
         wake(consumer);
+        wake(producers);
         self.signal.fire();
     }
 
@@ -169,12 +220,14 @@ impl<T, E: Clone, B: Bell> Outbox<T, E, B> {
     pub fn release(&self, cost: usize) {
         let mut state = lock(&self.state);
         state.bytes = state.bytes.saturating_sub(cost);
-        let fed = state.starved && state.bytes <= self.low_water;
-        if fed {
-            state.starved = false;
+        if state.bytes > self.low_water {
+            return;
         }
+        let starved = std::mem::take(&mut state.starved);
+        let producers = std::mem::take(&mut state.producers);
         drop(state);
-        if fed {
+        wake(producers);
+        if starved {
             self.signal.fire();
         }
     }
@@ -186,8 +239,6 @@ impl<T, E: Clone, B: Bell> Outbox<T, E, B> {
     }
 }
 
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
-    }
+fn wake(wakers: impl IntoIterator<Item = Waker>) {
+    wakers.into_iter().for_each(Waker::wake);
 }

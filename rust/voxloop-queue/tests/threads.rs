@@ -183,3 +183,73 @@ fn the_descriptor_outlives_the_consumer() {
     block_on(producer.push(1, 8)).unwrap();
     assert_eq!(producer.signal().fileno(), number);
 }
+
+#[test]
+fn what_is_pushed_quietly_wakes_nobody_until_there_is_no_room_or_something_louder() {
+    let queue = Inbox::<u64, String>::new(3 * (ITEM_OVERHEAD + 8)).unwrap();
+    block_on(queue.push_quietly(1, 8)).unwrap();
+    assert!(!readable(queue.signal(), Duration::ZERO));
+    block_on(queue.push(2, 8)).unwrap();
+    assert!(readable(queue.signal(), Duration::ZERO));
+    assert_eq!(queue.drain(), Ok(Drained::Items(vec![1, 2])));
+    for item in 3..6 {
+        block_on(queue.push_quietly(item, 8)).unwrap();
+    }
+    assert!(!readable(queue.signal(), Duration::ZERO));
+    let mut waits = pin!(queue.push_quietly(6, 8));
+    assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(readable(queue.signal(), Duration::ZERO), "or it would wait for ever");
+    assert_eq!(queue.drain(), Ok(Drained::Items(vec![3, 4, 5])));
+    block_on(waits).unwrap();
+}
+
+#[test]
+fn tasks_and_the_thread_share_one_outbox_and_its_budget() {
+    const EACH: u64 = 20_000;
+    let queue = Arc::new(Outbox::<u64, String>::new(10 * (ITEM_OVERHEAD + 8)).unwrap());
+    let consumer = Arc::clone(&queue);
+    let writer = thread::spawn(move || {
+        let mut all = Vec::new();
+        while let Some(batch) = block_on(consumer.next_batch(1_000)) {
+            all.extend(batch.items);
+            consumer.release(batch.cost);
+        }
+        all
+    });
+    let tasks: Vec<_> = (1..=2)
+        .map(|task| {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || {
+                for item in 0..EACH {
+                    block_on(queue.push(task * EACH + item, 8)).unwrap();
+                }
+            })
+        })
+        .collect();
+    for item in 0..EACH {
+        while queue.try_push(item, 8) == Err(Unsent::Full(item)) {
+            assert!(readable(queue.signal(), Duration::from_secs(20)), "a wake-up was lost");
+        }
+    }
+    for task in tasks {
+        task.join().unwrap();
+    }
+    queue.push_last(u64::MAX, "over".to_owned()).unwrap();
+    let all = writer.join().unwrap();
+    for task in 0..=2 {
+        let mine: Vec<u64> = all.iter().copied().filter(|item| item / EACH == task).collect();
+        assert_eq!(mine, (task * EACH..(task + 1) * EACH).collect::<Vec<_>>());
+    }
+    assert_eq!(block_on(queue.push(1, 8)), Err("over".to_owned()));
+}
+
+#[test]
+fn a_task_that_waits_for_room_learns_of_the_end() {
+    let queue = Arc::new(Outbox::<u64, String>::new(1).unwrap());
+    block_on(queue.push(1, 8)).unwrap();
+    let waiting = Arc::clone(&queue);
+    let task = thread::spawn(move || block_on(waiting.push(2, 8)));
+    thread::sleep(Duration::from_millis(20));
+    queue.finish("reset".to_owned());
+    assert_eq!(task.join().unwrap(), Err("reset".to_owned()));
+}

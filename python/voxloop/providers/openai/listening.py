@@ -25,6 +25,7 @@ from voxloop._errors import (
 )
 from voxloop._scope import open_nursery
 from voxloop.audio import AudioChunk
+from voxloop.net import Frame
 from voxloop.providers.openai.endpoint import Endpoint
 from voxloop.providers.openai.hearing import MARK_EVENT, Hearing, SessionExpired
 from voxloop.providers.openai.realtime import connect
@@ -350,7 +351,7 @@ class Listening:
                         self._hearing.heard(event, time.monotonic())
                     if isinstance(event, kind):
                         return
-                rest.extend(decode_server(frame.data) for frame in await socket.receive_batch())
+                rest.extend(_decoded(await socket.receive_batch()))
         raise NetworkTimeout(
             f"{self._doing}: the server did not send {kind.__name__} within "
             f"{self._opts.setup_timeout:g} s",
@@ -369,7 +370,7 @@ class Listening:
                 await stage.changed.wait()
             rest = deque()
             with trio.move_on_after(self._patience(last)):
-                rest.extend(decode_server(frame.data) for frame in await socket.receive_batch())
+                rest.extend(_decoded(await socket.receive_batch()))
             now = time.monotonic()
             if rest:
                 last = now
@@ -455,3 +456,7 @@ async def open_listening(listening: Listening) -> AsyncIterator[Listening]:
         finally:
             listening._stage.closed = True
             nursery.cancel_scope.cancel()
+
+
+def _decoded(frames: list[Frame]) -> list[ServerMessage]:
+    return [decode_server(data) for frame in frames for data, _at in frame.messages]

@@ -39,6 +39,7 @@ async def open_realtime(
         model=target.model or REALTIME_MODEL,
         call_id=target.call_id,
         headers=target.headers,
+        decode_audio=True,
     ) as socket:
         yield socket
 
@@ -52,6 +53,7 @@ async def connect(
     call_id: str | None = None,
     intent: str | None = None,
     headers: Mapping[str, str] | None = None,
+    decode_audio: bool = False,
 ) -> AsyncIterator[RealtimeTransport]:
     """Open the WebSocket; see `open_realtime`.
 
@@ -69,7 +71,7 @@ async def connect(
         while True:
             merged = merge_headers(endpoint.headers(key), headers or {})
             try:
-                opening = net.open_websocket(address, headers=merged)
+                opening = net.open_websocket(address, headers=merged, decode_audio=decode_audio)
                 socket = await stack.enter_async_context(opening)
                 break
             except HandshakeRejected as rejected:

@@ -44,6 +44,8 @@ pub struct WsConfig {
     pub inbox_bytes: usize,
     /// Bytes sent and not written before sending is refused: 4 MiB.
     pub outbox_bytes: usize,
+    /// How long what an interpreter made may wait, so that one wake-up is for several: 20 ms.
+    pub coalesce: Duration,
     /// Whom to trust and who we are.
     pub tls: TlsConfig,
     /// Whether to go through a proxy.
@@ -66,6 +68,7 @@ impl WsConfig {
             max_message_bytes: 16 << 20,
             inbox_bytes: 8 << 20,
             outbox_bytes: 4 << 20,
+            coalesce: Duration::from_millis(20),
             tls: TlsConfig::default(),
             proxy: ProxyChoice::default(),
             allow_insecure_key: false,

@@ -6,13 +6,16 @@ mod dial;
 mod ends;
 mod handshake;
 mod head;
+mod interpret;
 mod keepalive;
 mod reader;
+mod sender;
 mod session;
 mod stats;
 mod tunnel;
 mod writer;
 
+use std::convert::Infallible;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
@@ -22,6 +25,8 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use voxloop_queue::{Drained, Inbox, Outbox, Unsent};
 
 pub use self::config::WsConfig;
+pub use self::interpret::{Interpret, Reading};
+pub use self::sender::WsSender;
 use self::stats::Counters;
 pub use self::stats::WsStats;
 use self::writer::Outgoing;
@@ -35,9 +40,11 @@ use crate::target::Target;
 
 const WHAT: &str = "this WebSocket";
 
-/// What a WebSocket brings.
+/// What a WebSocket brings. `M` is what an [`Interpret`] makes of text messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WsItem {
+pub enum WsItem<M = Infallible> {
+    /// What the interpreter made of a text message, or put in front of one.
+    Made(M),
     /// The upgrade is done. Always the first item.
     Open {
         /// The HTTP status: 101.
@@ -75,21 +82,27 @@ pub enum TrySend {
 }
 
 /// What the handle and its task share.
-pub(crate) struct Link {
-    pub(crate) inbox: Inbox<WsItem, NetError>,
-    pub(crate) outbox: Outbox<Outgoing, NetError>,
+pub(crate) struct Link<M> {
+    pub(crate) inbox: Inbox<WsItem<M>, NetError>,
+    pub(crate) outbox: Arc<Outbox<Outgoing, NetError>>,
+    pub(crate) interpreter: Option<Arc<dyn Interpret<M>>>,
     pub(crate) counters: Counters,
     /// Notified once by [`WsClient::close`].
     pub(crate) close_asked: Notify,
 }
 
-impl Link {
-    fn new(config: &WsConfig, target: &Target) -> Result<Self, NetError> {
+impl<M> Link<M> {
+    fn new(
+        config: &WsConfig,
+        target: &Target,
+        interpreter: Option<Arc<dyn Interpret<M>>>,
+    ) -> Result<Self, NetError> {
         let inbox = Inbox::new(config.inbox_bytes);
         let outbox = Outbox::new(config.outbox_bytes);
         Ok(Self {
             inbox: inbox.map_err(|error| shared::out_of_descriptors(&error, target))?,
-            outbox: outbox.map_err(|error| shared::out_of_descriptors(&error, target))?,
+            outbox: Arc::new(outbox.map_err(|error| shared::out_of_descriptors(&error, target))?),
+            interpreter,
             counters: Counters::default(),
             close_asked: Notify::new(),
         })
@@ -111,9 +124,9 @@ impl Link {
 }
 
 /// Ends the queues when the task is dropped, however that came about.
-struct EndGuard(Arc<Link>);
+struct EndGuard<M>(Arc<Link<M>>);
 
-impl Drop for EndGuard {
+impl<M> Drop for EndGuard<M> {
     fn drop(&mut self) {
         self.0.finish(NetError::unclean("the connection was dropped"));
     }
@@ -134,8 +147,8 @@ impl Drop for EndGuard {
 /// }
 /// # Ok::<(), voxloop_net::NetError>(())
 /// ```
-pub struct WsClient {
-    link: Arc<Link>,
+pub struct WsClient<M = Infallible> {
+    link: Arc<Link<M>>,
     task: TaskHandle,
     max_message_bytes: usize,
 }
@@ -147,9 +160,30 @@ impl WsClient {
     /// [`NetError::InvalidUrl`], [`NetError::InvalidConfig`] and [`NetError::InsecureKey`]. Failures
     /// of the network come from [`WsClient::drain`].
     pub fn open(config: WsConfig) -> Result<Self, NetError> {
+        Self::start(config, None)
+    }
+}
+
+impl<M: Send + 'static> WsClient<M> {
+    /// As [`WsClient::open`], with `interpreter` at the reader's side: it sees every text message
+    /// first, on the network thread.
+    ///
+    /// # Errors
+    /// As [`WsClient::open`].
+    pub fn open_with(
+        config: WsConfig,
+        interpreter: Option<Arc<dyn Interpret<M>>>,
+    ) -> Result<Self, NetError> {
+        Self::start(config, interpreter)
+    }
+
+    fn start(
+        config: WsConfig,
+        interpreter: Option<Arc<dyn Interpret<M>>>,
+    ) -> Result<Self, NetError> {
         let plan = config.check()?;
         let host = runtime::host()?;
-        let link = Arc::new(Link::new(&config, &plan.target)?);
+        let link = Arc::new(Link::new(&config, &plan.target, interpreter)?);
         let max_message_bytes = config.max_message_bytes;
         let guard = EndGuard(Arc::clone(&link));
         let task = host.spawn(|going_down| async move {
@@ -188,8 +222,13 @@ impl WsClient {
     /// # Errors
     /// How the connection ended, once everything before that was taken, and every time from then
     /// on. A WebSocket never ends with [`Drained::End`]: a clean end is a [`NetError::Closed`] too.
-    pub fn drain(&self) -> Result<Drained<WsItem>, NetError> {
+    pub fn drain(&self) -> Result<Drained<WsItem<M>>, NetError> {
         shared::drain(&self.task, &self.link.inbox, WHAT)
+    }
+
+    /// A handle by which a task can send beside the owner of this one.
+    pub fn sender(&self) -> WsSender {
+        WsSender::new(Arc::clone(&self.link.outbox), self.max_message_bytes)
     }
 
     /// Queues a text message. It may be called before the connection is open.

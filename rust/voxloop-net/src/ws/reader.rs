@@ -5,39 +5,49 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
-use tokio_tungstenite::tungstenite::Message;
+use tokio::time::{Instant, sleep_until};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use voxloop_queue::Refused;
 
+use super::config::WsConfig;
 use super::connect::Ws;
 use super::ends;
 use super::keepalive::Keepalive;
-use super::{Link, WsItem};
+use super::{Link, Reading, WsItem};
 use crate::clock::monotonic_ns;
 use crate::error::NetError;
 use crate::header::Secrets;
 
 /// Reads until the socket ends; stores how the connection ended as soon as that is known.
-pub(crate) async fn read_all(
+pub(crate) async fn read_all<M>(
     stream: &mut SplitStream<Ws>,
-    link: &Arc<Link>,
+    link: &Arc<Link<M>>,
     keepalive: &Keepalive,
     secrets: &Secrets,
-    linger: Duration,
+    config: &WsConfig,
 ) -> NetError {
+    let mut delivery = Delivery { link, keepalive, hush: Hush::new(config.coalesce) };
     loop {
-        let message = match stream.next().await {
+        let next = tokio::select! {
+            biased;
+            next = stream.next() => next,
+            () = delivery.hush.over() => {
+                delivery.wake();
+                continue;
+            }
+        };
+        let message = match next {
             Some(Ok(message)) => message,
             Some(Err(error)) => return ends::of_error(error),
             None => return NetError::unclean("the socket ended"),
         };
-        let at_ns = monotonic_ns();
-        let (item, bytes) = match message {
-            Message::Text(text) => {
-                let bytes = text.len();
-                (WsItem::Text { text, at_ns }, bytes)
-            }
+        let delivered = match message {
+            Message::Text(text) => delivery.text(text).await,
             Message::Binary(data) => {
                 let bytes = data.len();
-                (WsItem::Binary { data, at_ns }, bytes)
+                link.counters.received(bytes);
+                let item = WsItem::Binary { data, at_ns: monotonic_ns() };
+                delivery.now(item, bytes).await
             }
             Message::Pong(payload) => {
                 keepalive.pong(&payload, &link.counters);
@@ -49,33 +59,113 @@ pub(crate) async fn read_all(
                 let end = ends::of_close(frame, secrets);
                 link.finish(end.clone());
                 // Polling on sends the answer; the server is to close the socket first.
-                let _ = tokio::time::timeout(linger, drain_socket(stream)).await;
+                let _ = tokio::time::timeout(config.close_timeout, drain_socket(stream)).await;
                 return end;
             }
         };
-        if deliver(link, keepalive, item, bytes).await.is_err() {
+        if delivered.is_err() {
             return NetError::unclean("the inbox was closed");
         }
     }
 }
 
-/// Queues one message, and says so while there is no room for it.
-async fn deliver(
-    link: &Link,
-    keepalive: &Keepalive,
-    item: WsItem,
-    bytes: usize,
-) -> Result<(), voxloop_queue::Refused> {
-    link.counters.received(bytes);
-    if link.inbox.has_room(bytes) {
-        return link.inbox.push(item, bytes).await;
+/// When the consumer may be woken next for what can wait.
+struct Hush {
+    interval: Duration,
+    last: Option<Instant>,
+    /// Something was pushed without waking.
+    held: bool,
+}
+
+impl Hush {
+    fn new(interval: Duration) -> Self {
+        Self { interval, last: None, held: false }
     }
-    let begun = monotonic_ns();
-    keepalive.set_deaf(true);
-    let pushed = link.inbox.push(item, bytes).await;
-    keepalive.set_deaf(false);
-    link.counters.blocked(monotonic_ns() - begun);
-    pushed
+
+    fn until(&self) -> Option<Instant> {
+        self.last.map(|last| last + self.interval)
+    }
+
+    /// Waits until what is held may wait no longer; for ever if nothing is held.
+    async fn over(&self) {
+        match self.until() {
+            Some(until) if self.held => sleep_until(until).await,
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+struct Delivery<'a, M> {
+    link: &'a Link<M>,
+    keepalive: &'a Keepalive,
+    hush: Hush,
+}
+
+impl<M> Delivery<'_, M> {
+    async fn text(&mut self, text: Utf8Bytes) -> Result<(), Refused> {
+        let (at_ns, size) = (monotonic_ns(), text.len());
+        self.link.counters.received(size);
+        let reading = match &self.link.interpreter {
+            Some(interpreter) => interpreter.text(text, at_ns),
+            None => Reading::Pass(text),
+        };
+        match reading {
+            Reading::Pass(text) => self.now(WsItem::Text { text, at_ns }, size).await,
+            Reading::Made { item, bytes, urgent: true } => {
+                self.now(WsItem::Made(item), bytes).await
+            }
+            Reading::Made { item, bytes, urgent: false } => {
+                self.soon(WsItem::Made(item), bytes).await
+            }
+            Reading::Before(item, text) => {
+                self.put(WsItem::Made(item), 0, false).await?;
+                self.now(WsItem::Text { text, at_ns }, size).await
+            }
+            Reading::Swallow => Ok(()),
+        }
+    }
+
+    /// Wakes the consumer for this and for all that is held.
+    async fn now(&mut self, item: WsItem<M>, bytes: usize) -> Result<(), Refused> {
+        self.hush.held = false;
+        self.put(item, bytes, true).await
+    }
+
+    /// Wakes the consumer unless that was done within the interval; then for several at once.
+    async fn soon(&mut self, item: WsItem<M>, bytes: usize) -> Result<(), Refused> {
+        self.put(item, bytes, false).await?;
+        if self.hush.until().is_none_or(|until| Instant::now() >= until) {
+            self.wake();
+        } else {
+            self.hush.held = true;
+        }
+        Ok(())
+    }
+
+    fn wake(&mut self) {
+        self.hush.last = Some(Instant::now());
+        self.hush.held = false;
+        self.link.inbox.signal().fire();
+    }
+
+    /// Queues one item, and says so while there is no room for it.
+    async fn put(&self, item: WsItem<M>, bytes: usize, wakes: bool) -> Result<(), Refused> {
+        let room = self.link.inbox.has_room(bytes);
+        let begun = monotonic_ns();
+        if !room {
+            self.keepalive.set_deaf(true);
+        }
+        let pushed = if wakes {
+            self.link.inbox.push(item, bytes).await
+        } else {
+            self.link.inbox.push_quietly(item, bytes).await
+        };
+        if !room {
+            self.keepalive.set_deaf(false);
+            self.link.counters.blocked(monotonic_ns() - begun);
+        }
+        pushed
+    }
 }
 
 async fn drain_socket(stream: &mut SplitStream<Ws>) {

@@ -22,9 +22,9 @@ use crate::runtime::{GoingDown, Host};
 const LAST_LOOK: Duration = Duration::from_millis(500);
 
 /// Runs the whole connection. Always an error: that is how a WebSocket ends.
-pub(crate) async fn run(
+pub(crate) async fn run<M>(
     host: &'static Host,
-    link: &Arc<Link>,
+    link: &Arc<Link<M>>,
     config: WsConfig,
     plan: Plan,
     mut going_down: GoingDown,
@@ -40,8 +40,7 @@ pub(crate) async fn run(
     announce(link, upgraded, begun).await;
     let (mut sink, mut stream) = ws.split();
     let keepalive = Keepalive::new(config.ping_interval, config.ping_timeout);
-    let reading =
-        reader::read_all(&mut stream, link, &keepalive, &plan.secrets, config.close_timeout);
+    let reading = reader::read_all(&mut stream, link, &keepalive, &plan.secrets, &config);
     let end = tokio::select! {
         end = reading => end,
         error = write_then_look(&mut sink, link, &keepalive) => ends::of_error(error),
@@ -54,7 +53,7 @@ pub(crate) async fn run(
     Err(end)
 }
 
-async fn announce(link: &Link, upgraded: Upgraded, begun: u64) {
+async fn announce<M>(link: &Link<M>, upgraded: Upgraded, begun: u64) {
     let open = WsItem::Open {
         status: upgraded.status,
         headers: upgraded.headers,
@@ -65,9 +64,9 @@ async fn announce(link: &Link, upgraded: Upgraded, begun: u64) {
     let _ = link.inbox.push(open, 0).await;
 }
 
-async fn write_then_look(
+async fn write_then_look<M>(
     sink: &mut SplitSink<Ws, Message>,
-    link: &Arc<Link>,
+    link: &Arc<Link<M>>,
     keepalive: &Keepalive,
 ) -> Error {
     let error = writer::write_all(sink, link, keepalive).await;
@@ -76,7 +75,11 @@ async fn write_then_look(
 }
 
 /// Waits for the wish to close, the caller's or the process's, and then for the deadline.
-async fn close_deadline(link: &Link, limit: Duration, going_down: &mut GoingDown) -> NetError {
+async fn close_deadline<M>(
+    link: &Link<M>,
+    limit: Duration,
+    going_down: &mut GoingDown,
+) -> NetError {
     tokio::select! {
         () = link.close_asked.notified() => {}
         () = going_down.asked() => {

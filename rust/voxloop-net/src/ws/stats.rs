@@ -82,7 +82,7 @@ impl Counters {
         self.blocked_us.fetch_add(ns / 1_000, Ordering::Relaxed);
     }
 
-    pub(crate) fn report(&self, link: &Link) -> WsStats {
+    pub(crate) fn report<M>(&self, link: &Link<M>) -> WsStats {
         let (inbox_items, inbox_bytes) = link.inbox.depth();
         let (outbox_items, outbox_bytes) = link.outbox.depth();
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

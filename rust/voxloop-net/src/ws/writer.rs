@@ -65,9 +65,9 @@ impl Outgoing {
 /// Writes what is queued, a batch to a flush, and the pings between batches.
 ///
 /// Returns on an error only. After a Close frame it waits for ever: the reader sees the end.
-pub(crate) async fn write_all(
+pub(crate) async fn write_all<M>(
     sink: &mut SplitSink<Ws, Message>,
-    link: &Arc<Link>,
+    link: &Arc<Link<M>>,
     keepalive: &Keepalive,
 ) -> Error {
     loop {
@@ -84,9 +84,9 @@ pub(crate) async fn write_all(
     }
 }
 
-async fn write_batch(
+async fn write_batch<M>(
     sink: &mut SplitSink<Ws, Message>,
-    link: &Link,
+    link: &Link<M>,
     batch: Batch<Outgoing>,
 ) -> Result<(), Error> {
     let (mut messages, mut bytes) = (0, 0);
@@ -101,9 +101,9 @@ async fn write_batch(
     Ok(())
 }
 
-async fn write_ping(
+async fn write_ping<M>(
     sink: &mut SplitSink<Ws, Message>,
-    link: &Link,
+    link: &Link<M>,
     keepalive: &Keepalive,
     payload: Bytes,
 ) -> Result<(), Error> {

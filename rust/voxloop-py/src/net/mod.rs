@@ -51,10 +51,6 @@ pub(crate) fn headers_out<'py>(
     Ok(dict)
 }
 
-fn seconds(nanos: u64) -> f64 {
-    Duration::from_nanos(nanos).as_secs_f64()
-}
-
 /// An incremental parser of server-sent events.
 #[pyclass(frozen, module = "voxloop._native")]
 pub(crate) struct SseParser {

@@ -1,15 +1,17 @@
 //! One WebSocket connection.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use voxloop_media::{Hub, Incoming};
 use voxloop_net as core;
 
-use super::{HeaderTuple, WayTuple, headers_in, headers_out, seconds, way_in};
+use super::{HeaderTuple, WayTuple, headers_in, headers_out, way_in};
 use crate::error;
+use crate::realtime::{Batch, seconds};
 
 /// The server's answer to the upgrade; the first item of a WebSocket.
 #[pyclass(frozen, module = "voxloop._native")]
@@ -32,21 +34,35 @@ impl Handshake {
 /// One WebSocket connection.
 #[pyclass(frozen, module = "voxloop._native")]
 pub(crate) struct WebSocket {
-    client: core::WsClient,
+    client: core::WsClient<Incoming>,
+    hub: Option<Arc<Hub>>,
 }
 
 impl WebSocket {
-    fn item(py: Python<'_>, item: core::WsItem) -> PyResult<Bound<'_, PyAny>> {
+    pub(crate) fn hub(&self) -> Option<&Arc<Hub>> {
+        self.hub.as_ref()
+    }
+
+    pub(crate) fn client(&self) -> &core::WsClient<Incoming> {
+        &self.client
+    }
+
+    fn put<'py>(
+        py: Python<'py>,
+        item: core::WsItem<Incoming>,
+        batch: &mut Batch<'py>,
+    ) -> PyResult<()> {
         match item {
+            core::WsItem::Made(made) => batch.incoming(made),
             core::WsItem::Open { headers, subprotocol, handshake_us, .. } => {
                 let seconds = Duration::from_micros(handshake_us).as_secs_f64();
-                Handshake { headers, subprotocol, seconds }.into_bound_py_any(py)
+                batch.add(Bound::new(py, Handshake { headers, subprotocol, seconds })?)
             }
             core::WsItem::Text { text, at_ns } => {
-                (PyString::new(py, text.as_str()), seconds(at_ns)).into_bound_py_any(py)
+                batch.add((PyString::new(py, text.as_str()), seconds(at_ns)))
             }
             core::WsItem::Binary { data, at_ns } => {
-                (PyBytes::new(py, &data), seconds(at_ns)).into_bound_py_any(py)
+                batch.add((PyBytes::new(py, &data), seconds(at_ns)))
             }
         }
     }
@@ -56,7 +72,7 @@ impl WebSocket {
 impl WebSocket {
     #[staticmethod]
     #[pyo3(signature = (url, *, headers, subprotocols, open_timeout, close_timeout, ping_interval,
-        ping_timeout, max_message_bytes, inbox_bytes, outbox_bytes, way))]
+        ping_timeout, max_message_bytes, inbox_bytes, outbox_bytes, way, coalesce, decode_audio))]
     #[allow(clippy::too_many_arguments)] // keyword-only in Python, one per setting
     fn open(
         py: Python<'_>,
@@ -71,6 +87,8 @@ impl WebSocket {
         inbox_bytes: usize,
         outbox_bytes: usize,
         way: WayTuple,
+        coalesce: f64,
+        decode_audio: bool,
     ) -> PyResult<Self> {
         let mut config = core::WsConfig::new(url);
         config.headers = headers_in(headers);
@@ -83,8 +101,11 @@ impl WebSocket {
         config.inbox_bytes = inbox_bytes;
         config.outbox_bytes = outbox_bytes;
         (config.tls, config.proxy, config.allow_insecure_key) = way_in(way);
-        let client = py.detach(|| core::WsClient::open(config));
-        Ok(Self { client: client.map_err(|failure| error::net(py, &failure))? })
+        config.coalesce = Duration::from_secs_f64(coalesce);
+        let hub = decode_audio.then(|| Arc::new(Hub::default()));
+        let interpreter = hub.clone().map(|hub| hub as Arc<dyn core::Interpret<Incoming>>);
+        let client = py.detach(|| core::WsClient::open_with(config, interpreter));
+        Ok(Self { client: client.map_err(|failure| error::net(py, &failure))?, hub })
     }
 
     fn fileno(&self) -> i32 {
@@ -96,13 +117,13 @@ impl WebSocket {
     }
 
     fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let list = PyList::empty(py);
         match self.client.drain() {
             Ok(core::Drained::Items(items)) => {
+                let mut batch = Batch::new(py);
                 for item in items {
-                    list.append(Self::item(py, item)?)?;
+                    Self::put(py, item, &mut batch)?;
                 }
-                Ok(list)
+                batch.finish()
             }
             Ok(core::Drained::End) => {
                 let end = core::NetError::Closed { code: None, reason: String::new(), clean: true };
@@ -114,7 +135,11 @@ impl WebSocket {
 
     fn try_send(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<bool> {
         let sent = if let Ok(text) = data.cast::<PyString>() {
-            self.client.try_send_text(text.to_cow()?.as_ref())
+            let text = text.to_cow()?;
+            if let Some(hub) = &self.hub {
+                hub.sending(&text);
+            }
+            self.client.try_send_text(&text)
         } else {
             let bytes = data.cast::<PyBytes>()?.as_bytes();
             self.client.try_send_binary(Bytes::copy_from_slice(bytes))

@@ -1,0 +1,189 @@
+"""Media of a session: sound between the connection, a source and a sink, past this thread.
+
+The work is done on the network threads. Here they are opened and closed, what they tell is fed to
+the session, and what a `CallbackSink` plays is handed to its function.
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, cast
+
+import trio
+
+from voxloop._errors import ConcurrencyError, ConfigError, VoxloopError
+from voxloop.agents import open_nursery
+from voxloop.audio import AudioChunk, CallbackSink, OnSound, Sink, Source
+from voxloop.net import MediaCut, MediaLink, MediaOptions, MediaReport, MediaStats
+from voxloop.realtime import inputs
+from voxloop.realtime.runner import Runner
+
+LocalVad: TypeAlias = Literal["network", "energy"]
+
+WAITING_BATCHES = 4096
+"""Batches that may wait for a callback; what comes beyond is dropped and counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttachOptions:
+    """See `Session.attach`.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    local_vad: LocalVad | None
+    frame_ms: int
+    keep_seconds: int
+
+    def __post_init__(self) -> None:
+        if self.local_vad not in (None, "network", "energy"):
+            raise ConfigError(f"local_vad is {self.local_vad!r}; give 'network', 'energy' or None")
+        if not 5 <= self.frame_ms <= 1000:
+            raise ConfigError(f"frame_ms is {self.frame_ms}; give 5 to 1000")
+        if not 0 <= self.keep_seconds <= 3600:
+            raise ConfigError(f"keep_seconds is {self.keep_seconds}; give 0 to 3600")
+
+
+class Media:
+    """What is attached; made by `Session.attach`."""
+
+    def __init__(self, runner: Runner, link: MediaLink) -> None:
+        self._runner = runner
+        self._link = link
+        self._ended = trio.Event()
+        self._dropped = 0
+
+    def stats(self) -> MediaStats:
+        """What has happened so far; also after the block."""
+        return self._link.stats()
+
+    def heard(self, item_id: str) -> float:
+        """Seconds of a message that were heard; 0 for one of which nothing was."""
+        found = self._link.heard(item_id)
+        return 0.0 if found is None else found[0] / 1000.0
+
+    @property
+    def dropped_batches(self) -> int:
+        """Batches that were dropped because the function of a `CallbackSink` was too slow."""
+        return self._dropped
+
+    async def wait_source(self) -> None:
+        """Wait until the source has ended and all of it was given to the connection.
+
+        **Cancellation:** may be called again.
+        """
+        await self._ended.wait()
+
+    def rebind(self) -> int:
+        """Go on over the connection that the session has now.
+
+        The user's audio since the last commit is sent again first.
+
+        Returns:
+            How many samples of it that is.
+        """
+        return self._runner.bind_media(self._link)
+
+    def unbind(self) -> None:
+        """Let go of a connection that is lost: the source goes on, and its audio is kept."""
+        self._link.unbind()
+
+    # -- the work of the block -------------------------------------------------------------------
+
+    async def run(self, sounds: trio.MemorySendChannel[AudioChunk] | None) -> None:
+        """Feed the session with what the media tell, until cancelled.
+
+        Raises:
+            VoxloopError: Source or sink has failed.
+        """
+        while True:
+            for report in await self._link.receive_batch():
+                self._tell(report, sounds)
+
+    def settle(self, reports: list[MediaReport]) -> None:
+        """Enter what was told last; sound among it is too late."""
+        for report in reports:
+            self._tell(report, None)
+
+    def _tell(self, report: MediaReport, sounds: trio.MemorySendChannel[AudioChunk] | None) -> None:
+        name, value = report
+        now = time.monotonic()
+        if name == "sound" and sounds is not None:
+            try:
+                sounds.send_nowait(cast("AudioChunk", value))
+            except trio.WouldBlock:
+                self._dropped += 1
+        elif name == "silent":
+            self._runner.feed(inputs.MediaSilent(cast("int", value), now))
+        elif name == "cut":
+            self._runner.feed(inputs.MediaCut(cast("MediaCut", value), now))
+        elif name == "source_ended":
+            self._ended.set()
+        elif name == "failed":
+            raise VoxloopError(f"the media cannot go on: {value}", code="media_failed")
+
+
+@asynccontextmanager
+async def attached(
+    runner: Runner, source: Source | None, sink: Sink | None, options: AttachOptions
+) -> AsyncIterator[Media]:
+    """Open source and sink, and end them with the block; see `Session.attach`."""
+    runner.check_open()
+    if runner.media is not None:
+        raise ConcurrencyError(
+            "media are attached to this session already; leave their block first"
+        )
+    link = await _open(runner, source, sink, options)
+    media = Media(runner, link)
+    try:
+        runner.bind_media(link)
+        runner.feed(inputs.MediaAttached(source is not None, time.monotonic()))
+        async with open_nursery() as nursery:
+            callback = sink.callback if isinstance(sink, CallbackSink) else None
+            if callback is None:
+                nursery.start_soon(media.run, None)
+            else:
+                send, receive = trio.open_memory_channel[AudioChunk](WAITING_BATCHES)
+                nursery.start_soon(media.run, send)
+                nursery.start_soon(_call, callback, receive)
+            try:
+                yield media
+            finally:
+                nursery.cancel_scope.cancel()
+    finally:
+        if runner.media is link:
+            runner.cut_media()
+            runner.media = None
+            runner.feed(inputs.MediaAttached(False, time.monotonic()))
+        media.settle(await link.aclose())
+
+
+async def _open(
+    runner: Runner, source: Source | None, sink: Sink | None, options: AttachOptions
+) -> MediaLink:
+    settings = runner.state.settings
+    return MediaLink(
+        None if source is None else await source.open_source(),
+        None if sink is None else await sink.open_sink(),
+        MediaOptions(
+            input_format=settings.input_format,
+            output_format=settings.output_format,
+            frame_ms=options.frame_ms,
+            barge_in=runner.state.config.barge_in,
+            local_vad=options.local_vad,
+            keep_seconds=options.keep_seconds,
+            prefix=runner.state.prefix,
+        ),
+    )
+
+
+async def _call(callback: OnSound, sounds: trio.MemoryReceiveChannel[AudioChunk]) -> None:
+    async for chunk in sounds:
+        answer = callback(chunk)
+        if inspect.isawaitable(answer):
+            await answer

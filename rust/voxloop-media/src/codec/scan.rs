@@ -1,0 +1,275 @@
+//! One pass over the members of a JSON object, as strict as a parser and without its tree.
+//!
+//! Whatever is unusual (an escape in a name, nesting beyond [`MAX_DEPTH`], anything that is not
+//! JSON) is refused: the caller then takes the long way.
+
+use memchr::memchr2;
+
+/// Nesting that is skipped over.
+const MAX_DEPTH: usize = 32;
+
+/// A value of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Value<'a> {
+    /// What stands between the quotes; `escaped` if there is a backslash in it.
+    Text {
+        raw: &'a str,
+        escaped: bool,
+    },
+    /// A number that is a natural one, written plainly.
+    Natural(u32),
+    Null,
+    /// Anything else that is JSON.
+    Other,
+}
+
+/// It is not JSON, or not the usual kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unusual;
+
+type Scanned<T> = Result<T, Unusual>;
+
+/// Reads the members of an object one by one.
+pub(super) struct Members<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Members<'a> {
+    pub(super) fn of(text: &'a str) -> Scanned<Self> {
+        let mut members = Self { text, at: 0 };
+        members.blanks();
+        members.expect(b'{')?;
+        Ok(members)
+    }
+
+    /// The next name and its value; `None` at the end of the object, which must be the end of all.
+    pub(super) fn next(&mut self) -> Scanned<Option<(&'a str, Value<'a>)>> {
+        self.blanks();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            self.blanks();
+            return if self.at == self.text.len() { Ok(None) } else { Err(Unusual) };
+        }
+        let (name, escaped) = self.string()?;
+        if escaped {
+            return Err(Unusual);
+        }
+        self.blanks();
+        self.expect(b':')?;
+        self.blanks();
+        let value = self.value(0)?;
+        self.blanks();
+        // What comes next is a comma with a member behind it, or the end.
+        match self.peek() {
+            Some(b',') => {
+                self.at += 1;
+                self.blanks();
+                if self.peek() != Some(b'"') {
+                    return Err(Unusual);
+                }
+            }
+            Some(b'}') => {}
+            _ => return Err(Unusual),
+        }
+        Ok(Some((name, value)))
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn expect(&mut self, byte: u8) -> Scanned<()> {
+        if self.peek() != Some(byte) {
+            return Err(Unusual);
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn blanks(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn value(&mut self, depth: usize) -> Scanned<Value<'a>> {
+        match self.peek().ok_or(Unusual)? {
+            b'"' => self.string().map(|(raw, escaped)| Value::Text { raw, escaped }),
+            b'{' => self.nested(depth, b'}', true),
+            b'[' => self.nested(depth, b']', false),
+            b't' => self.word("true", Value::Other),
+            b'f' => self.word("false", Value::Other),
+            b'n' => self.word("null", Value::Null),
+            _ => self.number(),
+        }
+    }
+
+    fn word(&mut self, word: &str, value: Value<'a>) -> Scanned<Value<'a>> {
+        if !self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
+            return Err(Unusual);
+        }
+        self.at += word.len();
+        Ok(value)
+    }
+
+    /// A string without its quotes, and whether there is a backslash in it.
+    fn string(&mut self) -> Scanned<(&'a str, bool)> {
+        self.expect(b'"')?;
+        let bytes = self.text.as_bytes();
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            let rest = &bytes[self.at..];
+            let stop = self.at + memchr2(b'"', b'\\', rest).ok_or(Unusual)?;
+            if bytes[self.at..stop].iter().any(|&byte| byte < 0x20) {
+                return Err(Unusual);
+            }
+            self.at = stop + 1;
+            if bytes[stop] == b'"' {
+                return Ok((&self.text[start..stop], escaped));
+            }
+            // Only the one-letter escapes are usual; the others may stand for half a character.
+            escaped = true;
+            match self.peek() {
+                Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+                _ => return Err(Unusual),
+            }
+        }
+    }
+
+    fn nested(&mut self, depth: usize, close: u8, named: bool) -> Scanned<Value<'a>> {
+        if depth == MAX_DEPTH {
+            return Err(Unusual);
+        }
+        self.at += 1;
+        self.blanks();
+        if self.peek() == Some(close) {
+            self.at += 1;
+            return Ok(Value::Other);
+        }
+        loop {
+            if named {
+                self.string()?;
+                self.blanks();
+                self.expect(b':')?;
+                self.blanks();
+            }
+            self.value(depth + 1)?;
+            self.blanks();
+            if self.peek() == Some(close) {
+                self.at += 1;
+                return Ok(Value::Other);
+            }
+            self.expect(b',')?;
+            self.blanks();
+        }
+    }
+
+    fn digits(&mut self) -> Scanned<()> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == start { Err(Unusual) } else { Ok(()) }
+    }
+
+    fn number(&mut self) -> Scanned<Value<'a>> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        let mut plain = true;
+        if self.peek() == Some(b'.') {
+            plain = false;
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            plain = false;
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        let number = self.text[start..self.at].parse().ok().filter(|_| plain);
+        Ok(number.map_or(Value::Other, Value::Natural))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn members(text: &str) -> Scanned<Vec<(&str, Value<'_>)>> {
+        let mut members = Members::of(text)?;
+        let mut found = Vec::new();
+        while let Some(member) = members.next()? {
+            found.push(member);
+        }
+        Ok(found)
+    }
+
+    #[test]
+    fn members_are_read_in_order() {
+        let text = " {\"a\" : 1,\"b\":\"x\\/\", \"c\":null,\n\"d\":[1,{\"e\":[]}],\"f\":-1.5e3 } ";
+        let wanted = vec![
+            ("a", Value::Natural(1)),
+            ("b", Value::Text { raw: "x\\/", escaped: true }),
+            ("c", Value::Null),
+            ("d", Value::Other),
+            ("f", Value::Other),
+        ];
+        assert_eq!(members(text), Ok(wanted));
+        assert_eq!(members("{}"), Ok(vec![]));
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused() {
+        for text in [
+            "",
+            "[]",
+            "{",
+            "{]",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{,}",
+            "{\"a\":1}}",
+            "{\"a\":1} x",
+            "{\"a\":01}",
+            "{\"a\":+1}",
+            "{\"a\":1.}",
+            "{\"a\":.5}",
+            "{\"a\":1e}",
+            "{\"a\":nul}",
+            "{\"a\":tru}",
+            "{\"a\":\"\u{1}\"}",
+            "{\"a\":\"\\x\"}",
+            "{\"a\":[1,]}",
+            "{\"a\":{\"b\"}}",
+            "{\"a\":\"",
+            "{\"a\":\"\\",
+            "{a:1}",
+            "{\"a\":1 \"b\":2}",
+            "{\"a\":-}",
+            "{\"a\":[}",
+        ] {
+            assert_eq!(members(text), Err(Unusual), "{text}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_left_to_others() {
+        let deep = |n: usize| format!("{{\"a\":{}{}}}", "[".repeat(n), "]".repeat(n));
+        assert!(members(&deep(MAX_DEPTH)).is_ok());
+        assert_eq!(members(&deep(MAX_DEPTH + 1)), Err(Unusual));
+        assert_eq!(members(&"[".repeat(1_000_000)), Err(Unusual));
+    }
+}

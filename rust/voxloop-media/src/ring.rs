@@ -1,0 +1,208 @@
+//! The user's audio since the last commit, so that it can be sent again over a new connection.
+
+use std::collections::VecDeque;
+
+/// A bounded stretch of a stream of samples of one width; positions count from the stream's start.
+///
+/// It is also the queue to the socket: what lies between [`Ring::sent`] and the end is still to be
+/// sent. Policy when full: the oldest samples go, and count as lost if they were never sent.
+#[derive(Debug)]
+pub struct Ring {
+    bytes: VecDeque<u8>,
+    width: usize,
+    capacity: usize,
+    start: u64,
+    sent: u64,
+    lost: u64,
+    /// Where the stream stood when commits or clears of ours went out.
+    marks: VecDeque<u64>,
+    /// Where the server heard the speech end that it commits next.
+    stopped: Option<u64>,
+    /// Position at which the connection's own count of samples began.
+    base: u64,
+    /// Counts connections.
+    run: u64,
+}
+
+/// Commits that may wait for their answer.
+const MAX_MARKS: usize = 64;
+
+impl Ring {
+    /// An empty ring for up to `capacity` samples of `width` bytes.
+    pub fn new(width: usize, capacity: usize) -> Self {
+        Self {
+            bytes: VecDeque::new(),
+            width,
+            capacity,
+            start: 0,
+            sent: 0,
+            lost: 0,
+            marks: VecDeque::new(),
+            stopped: None,
+            base: 0,
+            run: 0,
+        }
+    }
+
+    /// Appends whole samples.
+    pub fn push(&mut self, bytes: &[u8]) {
+        debug_assert!(bytes.len().is_multiple_of(self.width));
+        self.bytes.extend(bytes);
+        let excess = (self.bytes.len() / self.width).saturating_sub(self.capacity) as u64;
+        self.drop_until(self.start + excess);
+    }
+
+    fn drop_until(&mut self, position: u64) {
+        let position = position.clamp(self.start, self.end());
+        self.bytes.drain(..(position - self.start) as usize * self.width);
+        self.start = position;
+        if self.sent < position {
+            self.lost += position - self.sent;
+            self.sent = position;
+        }
+    }
+
+    /// Position of the oldest sample kept.
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Position behind the newest sample.
+    pub fn end(&self) -> u64 {
+        self.start + (self.bytes.len() / self.width) as u64
+    }
+
+    /// Position up to which the connection has been given everything.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Samples that were dropped before they could be sent.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Up to `samples` samples that are to be sent next; empty when there are none.
+    pub fn unsent(&self, samples: usize) -> Vec<u8> {
+        let from = (self.sent - self.start) as usize * self.width;
+        let to = self.bytes.len().min(from + samples * self.width);
+        self.bytes.range(from..to).copied().collect()
+    }
+
+    /// Number of the connection, to be given back to [`Ring::mark_sent`].
+    pub fn run(&self) -> u64 {
+        self.run
+    }
+
+    /// Samples up to this position were given to the connection of that number.
+    pub fn mark_sent(&mut self, position: u64, run: u64) {
+        if run == self.run {
+            self.sent = self.sent.max(position.min(self.end()));
+        }
+    }
+
+    /// A new connection: all that is kept is to be sent again. Returns how many samples that is.
+    pub fn rewind(&mut self) -> u64 {
+        let again = self.sent - self.start;
+        self.sent = self.start;
+        self.base = self.start;
+        self.run += 1;
+        self.marks.clear();
+        self.stopped = None;
+        again
+    }
+
+    /// A commit or a clear is on its way behind the samples sent so far.
+    pub fn mark(&mut self) {
+        if self.marks.len() == MAX_MARKS {
+            self.marks.pop_front();
+        }
+        self.marks.push_back(self.sent);
+    }
+
+    /// The server heard speech end at this many milliseconds of the connection's audio.
+    pub fn speech_stopped(&mut self, audio_end_ms: u64, rate: u32) {
+        let samples = u128::from(audio_end_ms) * u128::from(rate) / 1_000;
+        let position = self.base.saturating_add(u64::try_from(samples).unwrap_or(u64::MAX));
+        self.stopped = Some(position.min(self.sent));
+    }
+
+    /// The server has made a message of the audio, or has cleared it: it is safe there, or gone.
+    ///
+    /// How far is known by the end of speech that the server told, else by our own commit; without
+    /// either, all that was sent counts.
+    pub fn settled(&mut self) {
+        let position = match self.stopped.take() {
+            Some(stopped) => stopped,
+            None => self.marks.pop_front().unwrap_or(self.sent),
+        };
+        self.drop_until(position.min(self.sent));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(samples: u8) -> Ring {
+        let mut ring = Ring::new(1, 100);
+        ring.push(&(0..samples).collect::<Vec<_>>());
+        ring
+    }
+
+    fn sent(ring: &mut Ring, position: u64) {
+        ring.mark_sent(position, ring.run());
+    }
+
+    #[test]
+    fn what_is_kept_is_sent_again() {
+        let mut ring = filled(10);
+        assert_eq!(ring.unsent(4), [0, 1, 2, 3]);
+        sent(&mut ring, 8);
+        assert_eq!(ring.unsent(4), [8, 9]);
+        let before = ring.run();
+        assert_eq!(ring.rewind(), 8);
+        ring.mark_sent(10, before); // of the connection that is gone
+        assert_eq!(ring.unsent(100), (0..10).collect::<Vec<u8>>());
+    }
+
+    #[test]
+    fn a_commit_of_ours_settles_what_was_sent_before_it() {
+        let mut ring = filled(10);
+        sent(&mut ring, 6);
+        ring.mark();
+        sent(&mut ring, 9);
+        ring.settled();
+        assert_eq!((ring.start(), ring.sent(), ring.end(), ring.lost()), (6, 9, 10, 0));
+        ring.settled();
+        assert_eq!(ring.start(), 9);
+    }
+
+    #[test]
+    fn a_commit_of_the_server_settles_up_to_the_end_of_speech() {
+        let mut ring = filled(10);
+        sent(&mut ring, 9);
+        ring.speech_stopped(4, 1_000);
+        ring.settled();
+        assert_eq!(ring.start(), 4);
+        ring.rewind();
+        sent(&mut ring, 10);
+        ring.speech_stopped(3, 1_000);
+        ring.settled();
+        assert_eq!(ring.start(), 7, "a connection counts from where it was given the audio");
+        ring.speech_stopped(u64::MAX, 48_000);
+        ring.settled();
+        assert_eq!(ring.start(), 10);
+    }
+
+    #[test]
+    fn a_full_ring_loses_its_oldest_and_says_so() {
+        let mut ring = Ring::new(2, 4);
+        ring.push(&[0; 8]);
+        sent(&mut ring, 3);
+        ring.push(&[1; 4]);
+        assert_eq!((ring.start(), ring.sent(), ring.lost()), (2, 3, 0));
+        ring.push(&[2; 6]);
+        assert_eq!((ring.start(), ring.sent(), ring.end(), ring.lost()), (5, 5, 9, 2));
+    }
+}

@@ -1,0 +1,36 @@
+//! Where the user's sound comes from.
+
+mod clip;
+mod push;
+
+use std::task::{Context, Poll};
+
+pub use clip::{Clip, ClipSource};
+pub use push::{PushHandle, PushSource};
+
+/// What a [`Source`] gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Supply {
+    /// Samples, which were due at this reading of [`voxloop_net::monotonic_ns`].
+    Samples {
+        /// When the last of them had come, or was due.
+        due_ns: u64,
+    },
+    /// Nothing more will come.
+    End,
+}
+
+/// Sound that comes in time of its own: a file, a queue, a device.
+///
+/// A device implements it with a ring that its own thread fills, and the waker of whoever polled.
+pub trait Source: Send {
+    /// Samples per second, mono.
+    fn sample_rate(&self) -> u32;
+    /// Appends the next samples to `out`, or remembers whom to wake.
+    fn poll_supply(&mut self, cx: &mut Context<'_>, out: &mut Vec<i16>) -> Poll<Supply>;
+    /// Whether its samples pass whether or not anyone takes them. One that does not is left alone
+    /// while there is no connection.
+    fn is_live(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,109 @@
+//! What has happened so far, for people and benches.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::cut::Reason;
+use crate::downlink::DownlinkStats;
+use crate::shared::lock;
+
+/// A frame or a block that is later than this counts as late.
+pub const LATE_NS: u64 = 20_000_000;
+/// Interruptions that are remembered one by one.
+const KEPT: usize = 1_000;
+
+/// One interruption.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interruption {
+    /// Why.
+    pub reason: Reason,
+    /// When its cause arrived.
+    pub at_ns: u64,
+    /// From then until the sink was silent and the truncations were queued.
+    pub took_ns: u64,
+    /// Messages that were cut, and milliseconds that were heard of each.
+    pub heard: Vec<(String, u64)>,
+}
+
+/// A snapshot of the counters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MediaStats {
+    /// Frames of the user's audio that were given to the connection.
+    pub frames_up: u64,
+    /// Of those, later than 20 ms after they were due.
+    pub late_frames_up: u64,
+    /// The latest of them, in nanoseconds.
+    pub worst_up_ns: u64,
+    /// Samples of the user's audio so far, at the wire's rate.
+    pub position_up: u64,
+    /// Samples dropped before they could be sent.
+    pub lost_up: u64,
+    /// Samples kept for another connection.
+    pub kept_up: u64,
+    /// Blocks given to the sink.
+    pub blocks_down: u64,
+    /// Of those, later than 20 ms after they were due.
+    pub late_blocks_down: u64,
+    /// The latest of them, in nanoseconds.
+    pub worst_down_ns: u64,
+    /// Frames that the caller left lying and that were dropped.
+    pub dropped_reports: u64,
+    /// The way down; all zero without a sink.
+    pub down: DownlinkStats,
+    /// Interruptions so far.
+    pub interruptions: u64,
+    /// The last thousand of them.
+    pub recent: Vec<Interruption>,
+}
+
+/// The live counters. Relaxed: each is a number on its own.
+#[derive(Default)]
+pub(crate) struct Counters {
+    frames_up: AtomicU64,
+    late_up: AtomicU64,
+    worst_up: AtomicU64,
+    blocks: AtomicU64,
+    late_blocks: AtomicU64,
+    worst_block: AtomicU64,
+    interruptions: AtomicU64,
+    recent: Mutex<VecDeque<Interruption>>,
+}
+
+impl Counters {
+    pub(crate) fn frame_up(&self, late_ns: u64) {
+        self.frames_up.fetch_add(1, Ordering::Relaxed);
+        self.late_up.fetch_add(u64::from(late_ns > LATE_NS), Ordering::Relaxed);
+        self.worst_up.fetch_max(late_ns, Ordering::Relaxed);
+    }
+
+    pub(crate) fn block_down(&self, late_ns: u64) {
+        self.blocks.fetch_add(1, Ordering::Relaxed);
+        self.late_blocks.fetch_add(u64::from(late_ns > LATE_NS), Ordering::Relaxed);
+        self.worst_block.fetch_max(late_ns, Ordering::Relaxed);
+    }
+
+    pub(crate) fn interrupted(&self, interruption: Interruption) {
+        self.interruptions.fetch_add(1, Ordering::Relaxed);
+        let mut recent = lock(&self.recent);
+        if recent.len() == KEPT {
+            recent.pop_front();
+        }
+        recent.push_back(interruption);
+    }
+
+    pub(crate) fn report(&self) -> MediaStats {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        MediaStats {
+            frames_up: load(&self.frames_up),
+            late_frames_up: load(&self.late_up),
+            worst_up_ns: load(&self.worst_up),
+            blocks_down: load(&self.blocks),
+            late_blocks_down: load(&self.late_blocks),
+            worst_down_ns: load(&self.worst_block),
+            interruptions: load(&self.interruptions),
+            recent: lock(&self.recent).iter().cloned().collect(),
+            ..MediaStats::default()
+        }
+    }
+}

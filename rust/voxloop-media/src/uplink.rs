@@ -1,0 +1,177 @@
+//! The task that takes the user's sound from a source to the connection.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use voxloop_audio::{EnergyGate, Framer, Quality, Resampler, Tail, Vad, VadEvent, VadOutput};
+use voxloop_net::monotonic_ns;
+
+use crate::codec;
+use crate::cut::Reason;
+use crate::error::Result;
+use crate::report::Report;
+use crate::shared::{Binding, Shared, lock};
+use crate::source::{Source, Supply};
+
+/// Audio of one event when a new connection is given again what the old one had: 100 ms.
+const REPLAY_PER_SECOND: u32 = 10;
+
+/// A detector of speech on this side.
+pub(crate) enum Detector {
+    Network(Box<Vad>),
+    Energy(Box<EnergyGate>),
+}
+
+impl Detector {
+    /// Whether speech begins within these samples.
+    fn starts(&mut self, samples: &[i16], found: &mut VadOutput) -> bool {
+        found.events.clear();
+        found.frames.clear();
+        // Mono samples cannot be refused.
+        let _ = match self {
+            Self::Network(vad) => vad.process(samples, found),
+            Self::Energy(gate) => gate.process(samples, found),
+        };
+        found.events.iter().any(|event| matches!(event, VadEvent::SpeechStart { .. }))
+    }
+}
+
+/// From samples of the source to frames of the wire: no socket, no clock.
+pub(crate) struct Uplink {
+    shared: Arc<Shared>,
+    source: Box<dyn Source>,
+    resampler: Resampler,
+    framer: Framer<i16>,
+    detector: Option<Detector>,
+    found: VadOutput,
+    raw: Vec<i16>,
+    wire: Vec<i16>,
+    frame: usize,
+}
+
+impl Uplink {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        source: Box<dyn Source>,
+        frame_ms: u32,
+        detector: Option<Detector>,
+    ) -> Result<Self> {
+        let rate = shared.format.rate();
+        let frame = (rate * frame_ms / 1_000) as usize;
+        Ok(Self {
+            resampler: Resampler::new(source.sample_rate(), rate, 1, Quality::High)?,
+            framer: Framer::new(frame, 1)?,
+            shared,
+            source,
+            detector,
+            found: VadOutput::default(),
+            raw: Vec::new(),
+            wire: Vec::new(),
+            frame,
+        })
+    }
+
+    /// Runs until the source ends or media close.
+    pub(crate) async fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        let mut closing = shared.closing.subscribe();
+        tokio::select! {
+            () = self.carry() => {}
+            _ = closing.wait_for(|closing| *closing) => {}
+        }
+    }
+
+    async fn carry(&mut self) {
+        let mut due_ns = monotonic_ns();
+        loop {
+            self.pump(due_ns).await;
+            if !self.source.is_live() && self.shared.binding().is_none() {
+                self.shared.bound.notified().await;
+                continue;
+            }
+            let supply = tokio::select! {
+                supply = poll_fn(|cx| self.source.poll_supply(cx, &mut self.raw)) => supply,
+                // A new connection: what is kept goes out before anything new.
+                () = self.shared.bound.notified() => continue,
+            };
+            let Supply::Samples { due_ns: due } = supply else { break };
+            due_ns = due;
+            self.take();
+        }
+        self.finish().await;
+    }
+
+    fn take(&mut self) {
+        let starts = match &mut self.detector {
+            Some(detector) => detector.starts(&self.raw, &mut self.found),
+            None => false,
+        };
+        if starts && let Some(cut) = self.shared.cut(Reason::Local, monotonic_ns(), true) {
+            self.shared.reports.put(Report::Cut(cut));
+        }
+        self.wire.clear();
+        // Mono input cannot end inside a frame, which is all that either can refuse.
+        let _ = self.resampler.process(&self.raw, &mut self.wire);
+        self.raw.clear();
+        self.enter();
+    }
+
+    /// Cuts what was resampled into frames, and keeps them in the ring.
+    fn enter(&mut self) {
+        let (format, shared) = (self.shared.format, &self.shared);
+        let _ = self.framer.process(&self.wire, |frame| {
+            let mut bytes = Vec::with_capacity(frame.len() * format.width());
+            format.encode(frame, &mut bytes);
+            lock(&shared.up).push(&bytes);
+        });
+    }
+
+    async fn finish(&mut self) {
+        self.wire.clear();
+        self.resampler.flush(&mut self.wire);
+        self.enter();
+        if let Some(rest) = self.framer.flush(Tail::Short) {
+            let mut bytes = Vec::new();
+            self.shared.format.encode(&rest, &mut bytes);
+            lock(&self.shared.up).push(&bytes);
+        }
+        let mut told = false;
+        loop {
+            self.pump(monotonic_ns()).await;
+            let all = {
+                let up = lock(&self.shared.up);
+                up.sent() == up.end()
+            };
+            if all && !told {
+                told = true;
+                self.shared.reports.put(Report::SourceEnded);
+            }
+            // A later connection is still given what this one may have lost.
+            self.shared.bound.notified().await;
+        }
+    }
+
+    /// Gives the connection all that it was not given yet.
+    async fn pump(&mut self, due_ns: u64) {
+        while let Some(Binding { sender, number }) = self.shared.binding() {
+            let (bytes, position, run) = {
+                let up = lock(&self.shared.up);
+                let replay = up.end() - up.sent() > 2 * self.frame as u64;
+                let most = (self.shared.format.rate() / REPLAY_PER_SECOND) as usize;
+                (up.unsent(if replay { most } else { self.frame }), up.sent(), up.run())
+            };
+            if bytes.is_empty() {
+                return;
+            }
+            let samples = (bytes.len() / self.shared.format.width()) as u64;
+            if sender.send_text(codec::append(&bytes)).await.is_err() {
+                self.shared.unbind(number);
+                return;
+            }
+            lock(&self.shared.up).mark_sent(position + samples, run);
+            let frames = samples.div_ceil(self.frame as u64);
+            let late = monotonic_ns().saturating_sub(due_ns);
+            (0..frames).for_each(|_| self.shared.counters.frame_up(late));
+        }
+    }
+}

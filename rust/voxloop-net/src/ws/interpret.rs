@@ -1,0 +1,30 @@
+//! Whoever understands what the messages say, without this crate knowing of what.
+
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+/// What an [`Interpret`] makes of one text message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading<M> {
+    /// Nothing of its own: the text goes on as it is.
+    Pass(Utf8Bytes),
+    /// Something else instead of the text.
+    Made {
+        /// What.
+        item: M,
+        /// Payload bytes to count for it.
+        bytes: usize,
+        /// Whether the consumer is to be woken now; else within `WsConfig::coalesce`.
+        urgent: bool,
+    },
+    /// Something of its own, and then the text.
+    Before(M, Utf8Bytes),
+    /// Nothing goes on.
+    Swallow,
+}
+
+/// Sees every text message before the consumer does, on the network thread: it must be quick and
+/// must not wait. What it makes keeps the place of the message in the order of arrival.
+pub trait Interpret<M>: Send + Sync {
+    /// A text message whose last byte was read at `at_ns`, by [`crate::monotonic_ns`].
+    fn text(&self, text: Utf8Bytes, at_ns: u64) -> Reading<M>;
+}

@@ -1,0 +1,111 @@
+"""Sound of the Realtime protocol over a real socket: decoded, in order, never other sound."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+from websockets.trio.server import ServerConnection, serve
+
+from voxloop import net
+from voxloop.wire import realtime as rt
+
+
+def delta(data: bytes, *, item: str = "i", kind: str = "response.output_audio.delta") -> str:
+    event = {"type": kind, "event_id": "e", "response_id": "r", "item_id": item}
+    place = {"output_index": 0, "content_index": 0}
+    return json.dumps({**event, **place, "delta": base64.b64encode(data).decode()})
+
+
+@asynccontextmanager
+async def saying(*texts: str) -> AsyncIterator[str]:
+    """A server that says these texts at once; its URL."""
+
+    async def handler(connection: ServerConnection) -> None:
+        for text in texts:
+            await connection.send(text)
+        await connection.wait_closed()
+
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(functools.partial(serve, handler, 0, host="127.0.0.1"))
+        port = server.listeners[0].socket.getsockname()[1]
+        try:
+            yield f"ws://127.0.0.1:{port}"
+        finally:
+            nursery.cancel_scope.cancel()
+
+
+async def take(socket: net.WebSocket, last: str) -> list[net.Frame]:
+    frames: list[net.Frame] = []
+    with trio.fail_after(10):
+        while not frames or frames[-1].data != last:
+            frames += await socket.receive_batch()
+    return frames
+
+
+async def test_sound_is_decoded_and_keeps_its_place_among_the_texts() -> None:
+    texts = [
+        '{"type":"a"}',
+        delta(b"\1\2\3"),
+        delta(b"\4"),
+        delta(b"\5\6", item="j"),
+        '{"type":"b"}',
+        delta(b"\7\0", kind="response.audio.delta"),
+        delta(b"").replace("/", "\\/"),
+        '{"type":"end"}',
+    ]
+    async with saying(*texts) as url, net.open_websocket(url, decode_audio=True) as socket:
+        frames = await take(socket, texts[-1])
+    seen: list[str | bytes] = []
+    messages: list[str] = []
+    for frame in frames:
+        if isinstance(frame.data, net.AudioDelta):
+            seen.append(frame.data.data)
+            messages += [text for text, _ in frame.data.messages]
+        else:
+            assert isinstance(frame.data, str)
+            seen.append(frame.data)
+            messages.append(frame.data)
+    joined = b"".join(part for part in seen if isinstance(part, bytes))
+    assert joined == b"\1\2\3\4\5\6\7\0"
+    assert messages == texts, "what came is there as it came"
+    places = [part if isinstance(part, str) else "sound" for part in seen]
+    shown = [p for n, p in enumerate(places) if n == 0 or p != places[n - 1]]
+    assert shown == [texts[0], "sound", texts[4], "sound", texts[-1]]
+
+
+async def test_what_is_not_in_order_goes_to_the_full_decoder() -> None:
+    bad = [
+        delta(b"\1\2").replace("AQI=", "AQ"),
+        delta(b"\1\2").replace("AQI=", "!!!!"),
+        delta(b"\1\2").replace('"delta": "AQI="', '"delta": 7'),
+        delta(b"\1\2")[:-1],
+    ]
+    async with saying(*bad, "{}") as url, net.open_websocket(url, decode_audio=True) as socket:
+        frames = await take(socket, "{}")
+    assert [frame.data for frame in frames] == [*bad, "{}"]
+    decoded = rt.decode_server(bad[1])
+    assert isinstance(decoded, rt.Invalid)
+
+
+async def test_one_wake_up_is_for_many_pieces() -> None:
+    pieces = [delta(bytes([n % 251, 0]) * 480) for n in range(400)]
+    end = '{"type":"end"}'
+    options = net.WebSocketOptions(coalesce_ms=1000.0)
+    async with saying(*pieces, end) as url:
+        async with net.open_websocket(url, options=options, decode_audio=True) as socket:
+            frames = await take(socket, end)
+            wakes = socket.stats().wakes
+    sound = b"".join(f.data.data for f in frames if isinstance(f.data, net.AudioDelta))
+    assert sound == b"".join(bytes([n % 251, 0]) * 480 for n in range(400))
+    assert wakes <= 4, "open, the first piece, and the end with all the rest"
+
+
+async def test_without_the_option_text_stays_text() -> None:
+    async with saying(delta(b"\1\2"), "{}") as url, net.open_websocket(url) as socket:
+        frames = await take(socket, "{}")
+    assert [frame.data for frame in frames] == [delta(b"\1\2"), "{}"]
