@@ -28,6 +28,13 @@ def checked_file(file: BinaryIO, method: str) -> BinaryIO:
     return file
 
 
+def flag(value: object, what: str) -> bool:
+    """True or False, nothing that merely counts as one."""
+    if not isinstance(value, bool):
+        raise AudioFormatError(f"{what}: got {shown(value)}, wanted True or False")
+    return value
+
+
 def whole(value: object, what: str, low: int, high: int = sys.maxsize) -> int:
     """A whole number from `low` to `high`; numpy's integers too, but no ``bool``."""
     if not isinstance(value, bool):

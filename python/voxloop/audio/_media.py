@@ -7,7 +7,7 @@ GIL, from when it is attached until the block is left; each may be attached once
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
@@ -18,6 +18,7 @@ from voxloop import _native
 from voxloop._bridge import Outbox, checkpoint
 from voxloop._errors import AudioFormatError
 from voxloop._native import AudioChunk, Format, MediaSink, MediaSource, to_mono, to_pcm16
+from voxloop.audio._checks import checked_format, flag, real, shown, whole
 from voxloop.audio._chunk import PCM24K, AudioLike, as_chunk
 from voxloop.audio._wav import read_wav
 
@@ -79,13 +80,13 @@ class WavSource:
         loop: bool = False,
         frame_ms: int = 20,
     ) -> None:
-        if not 5 <= frame_ms <= 1000:
-            raise AudioFormatError(f"frame_ms: got {frame_ms}, wanted 5 to 1000")
+        if not isinstance(path_or_chunk, str | os.PathLike):
+            path_or_chunk = as_chunk(path_or_chunk)
         for name, value in (
             ("path_or_chunk", path_or_chunk),
-            ("realtime", realtime),
-            ("loop", loop),
-            ("frame_ms", frame_ms),
+            ("realtime", flag(realtime, "realtime")),
+            ("loop", flag(loop, "loop")),
+            ("frame_ms", whole(frame_ms, "frame_ms", 5, 1000)),
         ):
             object.__setattr__(self, name, value)
 
@@ -122,12 +123,9 @@ class PushSource:
     """
 
     def __init__(self, format: Format = PCM24K, *, max_seconds: float = 10.0) -> None:
-        if not 0.02 <= max_seconds <= 3600:
-            raise AudioFormatError(f"max_seconds: got {max_seconds}, wanted 0.02 to 3600")
-        self.format = format
-        self._native = _native.PushQueue(
-            format.sample_rate, int(max_seconds * format.sample_rate) * 2
-        )
+        self.format = checked_format(format)
+        frames = int(real(max_seconds, "max_seconds", 0.02, 3600) * format.sample_rate)
+        self._native = _native.PushQueue(format.sample_rate, frames * 2)
         self._outbox = Outbox(self._native)
 
     async def push(self, data: AudioLike) -> None:
@@ -184,7 +182,7 @@ class NullSink:
     buffer_ms: int = 60
 
     def __post_init__(self) -> None:
-        _check(self.sample_rate, self.buffer_ms)
+        _set(self, _checked(self.sample_rate, self.buffer_ms))
 
     async def open_sink(self) -> MediaSink:
         """The paced end.
@@ -217,10 +215,9 @@ class WavSink:
     def __init__(
         self, path: str | os.PathLike[str], *, sample_rate: int = 24_000, buffer_ms: int = 60
     ) -> None:
-        _check(sample_rate, buffer_ms)
-        object.__setattr__(self, "path", path)
-        object.__setattr__(self, "sample_rate", sample_rate)
-        object.__setattr__(self, "buffer_ms", buffer_ms)
+        if not isinstance(path, str | os.PathLike):
+            raise AudioFormatError(f"path: got {shown(path)}, wanted the path of a file")
+        _set(self, {"path": path, **_checked(sample_rate, buffer_ms)})
 
     async def open_sink(self) -> MediaSink:
         """The file is made when it is attached.
@@ -261,13 +258,11 @@ class CallbackSink:
         sample_rate: int = 24_000,
         buffer_ms: int = 0,
     ) -> None:
-        _check(sample_rate, buffer_ms)
-        if not 20 <= batch_ms <= 10_000:
-            raise AudioFormatError(f"batch_ms: got {batch_ms}, wanted 20 to 10000")
-        object.__setattr__(self, "callback", callback)
-        object.__setattr__(self, "batch_ms", batch_ms)
-        object.__setattr__(self, "sample_rate", sample_rate)
-        object.__setattr__(self, "buffer_ms", buffer_ms)
+        if not callable(callback):
+            raise AudioFormatError(f"callback: got {shown(callback)}, wanted a function of a chunk")
+        batch_ms = whole(batch_ms, "batch_ms", 20, 10_000)
+        values = {"callback": callback, "batch_ms": batch_ms}
+        _set(self, {**values, **_checked(sample_rate, buffer_ms)})
 
     async def open_sink(self) -> MediaSink:
         """The end that hands batches over.
@@ -278,10 +273,13 @@ class CallbackSink:
         return MediaSink.batches(self.sample_rate, self.buffer_ms, self.batch_ms)
 
 
-def _check(sample_rate: int, buffer_ms: int) -> None:
-    if not 8_000 <= sample_rate <= _MAX_RATE or sample_rate % 50:
-        raise AudioFormatError(
-            f"sample_rate: got {sample_rate}, wanted 8000 to {_MAX_RATE}, a multiple of 50"
-        )
-    if not 0 <= buffer_ms <= 10_000:
-        raise AudioFormatError(f"buffer_ms: got {buffer_ms}, wanted 0 to 10000")
+def _checked(sample_rate: int, buffer_ms: int) -> dict[str, object]:
+    rate = whole(sample_rate, "sample_rate", 8_000, _MAX_RATE)
+    if rate % 50:
+        raise AudioFormatError(f"sample_rate: got {rate}, wanted a multiple of 50")
+    return {"sample_rate": rate, "buffer_ms": whole(buffer_ms, "buffer_ms", 0, 10_000)}
+
+
+def _set(value: object, attributes: Mapping[str, object]) -> None:
+    for name, attribute in attributes.items():
+        object.__setattr__(value, name, attribute)
