@@ -2,8 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use rustix::net::Shutdown;
@@ -22,6 +22,22 @@ pub(crate) struct Meter {
     /// to it. Writing into a buffer with room shows nothing.
     last_sign: AtomicU64,
     stalled: AtomicBool,
+    tail: Mutex<Tail>,
+}
+
+/// The last bytes that came: as many as the longest Close frame has.
+#[derive(Debug, Default)]
+struct Tail(Vec<u8>);
+
+impl Tail {
+    const BYTES: usize = 127;
+
+    fn add(&mut self, bytes: &[u8]) {
+        let new = &bytes[bytes.len().saturating_sub(Self::BYTES)..];
+        let old = self.0.len().min(Self::BYTES - new.len());
+        self.0.drain(..self.0.len() - old);
+        self.0.extend_from_slice(new);
+    }
 }
 
 impl Meter {
@@ -29,10 +45,16 @@ impl Meter {
         self.last_sign.load(Ordering::Relaxed)
     }
 
-    fn read(&self, bytes: usize) {
-        if bytes > 0 {
-            self.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
+    /// Shows the last bytes that came.
+    pub(crate) fn with_tail<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
+        look(&self.tail.lock().unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    fn read(&self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.bytes_in.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             self.last_sign.store(monotonic_ns(), Ordering::Relaxed);
+            self.tail.lock().unwrap_or_else(PoisonError::into_inner).add(bytes);
         }
     }
 
@@ -103,7 +125,7 @@ impl AsyncRead for Socket {
             Stream::Plain(line) => Pin::new(line).poll_read(cx, buf),
             Stream::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
         })?;
-        self.meter.read(buf.filled().len() - before);
+        self.meter.read(&buf.filled()[before..]);
         Poll::Ready(Ok(()))
     }
 }

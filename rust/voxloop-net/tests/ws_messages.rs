@@ -335,3 +335,27 @@ fn what_breaks_the_protocol_ends_it_and_the_server_is_told_why() {
         assert_eq!(peer.join(), code, "{frame:x?}");
     }
 }
+
+#[test]
+fn what_came_before_a_violation_is_answered_before_the_close() {
+    let peer = support::ws(|mut ws| async move {
+        ws.send(Message::text("before")).await.unwrap();
+        ws.get_mut().write_all(&[0xc1, 1, b'x', 0x81, 1, b'y']).await.unwrap();
+        let mut seen = Vec::new();
+        while let Some(Ok(message)) = ws.next().await {
+            seen.push(message);
+        }
+        seen
+    });
+    let client = open(WsConfig::new(peer.ws()));
+    let items = some(&client, 2);
+    client.try_send_text("answer").unwrap();
+    assert_eq!(texts(items), ["before"]);
+    assert_eq!(error(&client).code(), "protocol_error");
+    let seen = peer.join();
+    assert!(
+        matches!(&seen[..], [Message::Text(text), Message::Close(Some(frame))]
+        if text.as_str() == "answer" && u16::from(frame.code) == 1002),
+        "{seen:?}"
+    );
+}

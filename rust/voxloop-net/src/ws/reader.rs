@@ -56,7 +56,7 @@ pub(crate) async fn read_all<M>(
             // The protocol library answers, on the next poll of the stream.
             Message::Ping(_) | Message::Frame(_) => continue,
             Message::Close(frame) => {
-                let end = ends::of_close(frame, secrets);
+                let end = ends::of_close(frame, &link.counters.meter, secrets);
                 link.finish(end.clone());
                 // Polling on sends the answer; the server is to close the socket first.
                 let _ = tokio::time::timeout(config.close_timeout, drain_socket(stream)).await;

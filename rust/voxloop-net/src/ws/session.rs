@@ -1,5 +1,6 @@
 //! The task of one connection: open, then read, write and judge side by side until one ends.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,9 @@ use crate::runtime::{GoingDown, Host};
 /// After a failed write, for the reader to find the Close frame that explains it.
 const LAST_LOOK: Duration = Duration::from_millis(500);
 
+/// After a violation by the peer, for answers to what came before it; counted from the last message.
+const LAST_ANSWERS: Duration = Duration::from_millis(100);
+
 /// Runs the whole connection. Always an error: that is how a WebSocket ends.
 pub(crate) async fn run<M>(
     host: &'static Host,
@@ -41,15 +45,22 @@ pub(crate) async fn run<M>(
     let (mut sink, mut stream) = ws.split();
     let keepalive = Keepalive::new(config.ping_interval, config.ping_timeout);
     let reading = reader::read_all(&mut stream, link, &keepalive, &plan.secrets, &config);
-    let end = tokio::select! {
-        end = reading => end,
-        error = write_then_look(&mut sink, link, &keepalive) => ends::of_error(error),
-        end = keepalive.judge(&link.counters) => end,
-        end = close_deadline(link, config.close_timeout, &mut going_down) => end,
+    let end = {
+        let mut writing = pin!(write_then_look(&mut sink, link, &keepalive));
+        let end = tokio::select! {
+            end = reading => end,
+            error = &mut writing => ends::of_error(error),
+            end = keepalive.judge(&link.counters) => end,
+            end = close_deadline(link, config.close_timeout, &mut going_down) => end,
+        };
+        if ends::parting_words(&end).is_some() {
+            // What came right before the fault may still be answered; nothing more is read.
+            let left = LAST_ANSWERS.saturating_sub(link.counters.since_message());
+            let _ = timeout(left, writing).await;
+        }
+        end
     };
-    // The consumer learns first; telling the peer may take its time.
-    link.finish(end.clone());
-    say_goodbye(&mut sink, &end, config.close_timeout).await;
+    say_goodbye(&mut sink, link, &end, config.close_timeout).await;
     Err(end)
 }
 
@@ -93,9 +104,20 @@ async fn close_deadline<M>(
     NetError::Timeout { phase: Phase::Close, after: limit }
 }
 
-async fn say_goodbye(sink: &mut SplitSink<Ws, Message>, end: &NetError, limit: Duration) {
-    if let Some(words) = ends::parting_words(end) {
-        // It may not go through: the peer is at fault already.
-        let _ = timeout(limit, sink.send(words.into_message())).await;
+/// Ends both directions, and tells a peer that is at fault why: first, if it takes that at once,
+/// as the consumer may drop the connection when it learns of the end.
+async fn say_goodbye<M>(
+    sink: &mut SplitSink<Ws, Message>,
+    link: &Link<M>,
+    end: &NetError,
+    limit: Duration,
+) {
+    let Some(words) = ends::parting_words(end) else { return link.finish(end.clone()) };
+    let mut telling = pin!(sink.send(words.into_message()));
+    let told = timeout(LAST_ANSWERS, &mut telling).await;
+    link.finish(end.clone());
+    if told.is_err() {
+        // It may not go through at all.
+        let _ = timeout(limit, telling).await;
     }
 }

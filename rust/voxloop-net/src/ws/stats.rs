@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::Link;
+use crate::clock::monotonic_ns;
 use crate::socket::Meter;
 
 /// What has gone through a connection so far.
@@ -48,6 +50,8 @@ pub struct WsStats {
 pub(crate) struct Counters {
     pub(crate) meter: Arc<Meter>,
     messages_in: AtomicU64,
+    /// When the last message came, by the monotonic clock.
+    last_message_ns: AtomicU64,
     messages_out: AtomicU64,
     payload_in: AtomicU64,
     payload_out: AtomicU64,
@@ -62,6 +66,15 @@ impl Counters {
     pub(crate) fn received(&self, bytes: usize) {
         self.messages_in.fetch_add(1, Ordering::Relaxed);
         self.payload_in.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.last_message_ns.store(monotonic_ns(), Ordering::Relaxed);
+    }
+
+    /// How long ago the last message came; as long as can be if none did.
+    pub(crate) fn since_message(&self) -> Duration {
+        match self.last_message_ns.load(Ordering::Relaxed) {
+            0 => Duration::MAX,
+            at_ns => Duration::from_nanos(monotonic_ns().saturating_sub(at_ns)),
+        }
     }
 
     pub(crate) fn sent(&self, messages: u64, bytes: u64) {
