@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from email.utils import formatdate
 
 import pytest
 import trio
+from trio.testing import MockClock
 from websockets.http11 import Response
 from websockets.trio.server import ServerConnection
 
@@ -35,6 +37,7 @@ from voxloop.providers import (
     TTSSettings,
     TurnHeard,
 )
+from voxloop.providers.openai.endpoint import Endpoint, Refused
 from voxloop.testing import HttpServer, http
 from voxloop.testing.http_script import Faults
 
@@ -88,10 +91,14 @@ CALLS = pytest.mark.parametrize(
 async def test_what_passes_is_tried_again(
     call: Call, good: http.Answer, expected: str, fault: http.Answer
 ) -> None:
-    async with HttpServer(fault, good) as server:
+    async with HttpServer(fault, good, good) as server:
         assert await call(server.provider()) == expected
-    assert len(server.requests) == 2
+        assert await call(server.provider()) == expected
+    assert len(server.requests) == 3
     assert server.requests[0].body.startswith(server.requests[1].body[:2])
+    first, second, other = (request.headers["idempotency-key"] for request in server.requests)
+    assert first == second != other, "one key for all attempts of a request, and for no other"
+    assert re.fullmatch(r"voxloop-[0-9a-f-]{36}", first)
 
 
 @CALLS
@@ -109,6 +116,7 @@ async def test_what_passes_is_tried_again(
         (http.refusal(429, "organization_spend_limit_exceeded"), QuotaExceeded),
         (http.refusal(429, "project_spend_limit_exceeded"), QuotaExceeded),
         (http.refusal(429, "organization_usage_limit_exceeded"), QuotaExceeded),
+        (http.refusal(429, "billing_hard_limit_reached"), QuotaExceeded),
         (http.refusal(429, "rate_limit_exceeded", retry_after="121"), RateLimited),
         (
             http.refusal(429, "rate_limit_exceeded", retry_after=formatdate(4e9, usegmt=True)),
@@ -143,6 +151,48 @@ async def test_three_tries_and_no_more(call: Call, good: http.Answer, expected: 
         telemetry.detach("test")
     assert len(server.requests) == 3
     assert [values["attempt"] for values in told] == [1, 2]
+    delays = [values["delay_ms"] for values in told]
+    assert [values["waited_ms"] for values in told] == pytest.approx([delays[0], sum(delays)])
+
+
+@CALLS
+async def test_a_wait_that_does_not_fit_the_deadline_is_not_begun(
+    call: Call, good: http.Answer, expected: str
+) -> None:
+    fault = http.refusal(429, "rate_limit_exceeded", retry_after="50")
+    async with HttpServer(fault, fault, good) as server:
+        with trio.fail_after(20), pytest.raises(RateLimited) as caught:
+            await call(server.provider())
+        assert caught.value.retry_after == 50
+        fault = http.refusal(429, "rate_limit_exceeded", retry_after="100")
+    async with HttpServer(fault, good) as server:
+        with pytest.raises(RateLimited):
+            await call(server.provider())  # nobody waits so long for an answer to what was said
+    assert len(server.requests) == 1
+
+
+def test_a_job_without_a_listener_waits_longer() -> None:
+    endpoint = Endpoint(base_url="http://localhost:1/v1", api_key="k")
+    keys: list[str] = []
+
+    async def once(key: str) -> str:
+        keys.append(key)
+        if len(keys) < 3:
+            error = RateLimited("busy", code=None, type=None, request_id=None, retry_after=100)
+            raise Refused(error, 429, {"retry-after": "100"}, "")
+        return "done"
+
+    async def main() -> None:
+        begun = trio.current_time()
+        assert await endpoint.retrying(once, doing="x", budget=900) == "done"
+        assert trio.current_time() - begun == pytest.approx(200)
+        assert (len(keys), len(set(keys))) == (3, 1)
+        keys.clear()
+        with pytest.raises(RateLimited):
+            await endpoint.retrying(once, doing="x", budget=150)
+        assert (len(keys), len(set(keys))) == (2, 1)
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
 @CALLS

@@ -136,7 +136,7 @@ async def test_the_server_says_how_long_to_wait() -> None:
     assert told == [
         (
             "voice.http.retry",
-            {"attempt": 1, "delay_ms": 400.0},
+            {"attempt": 1, "delay_ms": 400.0, "waited_ms": 400.0},
             {"doing": "transcription with gpt-transcribe", "code": "rate_limit_exceeded"},
         )
     ]

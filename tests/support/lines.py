@@ -51,7 +51,7 @@ class Proxy:
             if not piece:
                 return
             data += piece
-        head = data.decode()
+        head = data.decode("latin-1")
         self.heads.append(head)
         if self.silent:
             await trio.sleep_forever()

@@ -18,12 +18,13 @@ from voxloop.net._frame import Frame
 from voxloop.net._http import HttpOptions, HttpResponse, Part, SseEvent, request
 from voxloop.net._media import Interruption, MediaLink, MediaOptions, MediaReport, MediaStats
 from voxloop.net._options import ConnectOptions
-from voxloop.net._retry import retry_delay
+from voxloop.net._retry import QUOTA_CODES, retry_delay
 from voxloop.net._runtime import configure
 from voxloop.net._websocket import WebSocket, WebSocketOptions, open_websocket
 
 __all__ = [
     "KEY_SOURCES",
+    "QUOTA_CODES",
     "ApiKey",
     "AudioDelta",
     "AuthenticationError",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeVar
 
 from voxloop._errors import ConfigError
 from voxloop.net._auth import Secret
 
 Way = tuple[str | None, str | None, str | None, str | None, bool]
+Options = TypeVar("Options", bound="ConnectOptions")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,17 @@ class ConnectOptions:
             raise ConfigError("client_key is given without client_cert; give both, or neither")
         if not (self.proxy is None or self.proxy is False or isinstance(self.proxy, str | Secret)):
             raise ConfigError("proxy must be a URL, None (ask the environment) or False (none)")
+
+    def given_to(self, options: Options) -> Options:
+        """``options`` with this way to the server in place of theirs."""
+        return replace(
+            options,
+            ca_file=self.ca_file,
+            client_cert=self.client_cert,
+            client_key=self.client_key,
+            proxy=self.proxy,
+            allow_insecure_key=self.allow_insecure_key,
+        )
 
     def way(self) -> Way:
         """As Rust takes it."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
 from voxloop import _native
+
+QUOTA_CODES: Final = frozenset(_native.quota_codes())
+"""Codes and types of an error that says a quota is spent, which waiting does not mend."""
 
 
 def retry_delay(

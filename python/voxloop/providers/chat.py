@@ -13,7 +13,7 @@ import msgspec
 
 from voxloop._bridge import checkpoint
 from voxloop._errors import ConfigError, ConnectionClosed, ProtocolError
-from voxloop.net import ApiKey, HttpOptions, Secret, SseEvent
+from voxloop.net import ApiKey, ConnectOptions, HttpOptions, Secret, SseEvent
 from voxloop.providers.chat_items import chat_choice, chat_messages, chat_tool
 from voxloop.providers.openai.endpoint import Endpoint
 from voxloop.providers.openai.errors import error_from_stream
@@ -53,6 +53,7 @@ class ChatCompletionsModel:
         usage: Whether the server is asked to count tokens; some do not know the field.
         first_byte_timeout: Seconds until the answer begins.
         idle_timeout: Seconds without a byte.
+        connect: Whom to trust, our certificate, the proxy.
 
     Raises:
         ConfigError: The base URL, the model or a limit cannot be used.
@@ -73,18 +74,23 @@ class ChatCompletionsModel:
         usage: bool = True,
         first_byte_timeout: float = 30.0,
         idle_timeout: float = 30.0,
+        connect: ConnectOptions | None = None,
     ) -> None:
         if not isinstance(model, str) or not model:
             raise ConfigError("ChatCompletionsModel needs the name of a model")
         if not isinstance(base_url, str) or not base_url:
             raise ConfigError("ChatCompletionsModel needs base_url=")
         endpoint = Endpoint.resolve(
-            api_key=api_key, base_url=base_url, organization=None, project=None
+            api_key=api_key,
+            base_url=base_url,
+            organization=None,
+            project=None,
+            connect=connect,
         )
         self._endpoint = replace(endpoint, organization=None, project=None)
         if api_key is None:
             self._endpoint = _WithoutKey(
-                base_url=endpoint.base_url, api_key=Secret("none"), organization=None, project=None
+                base_url=endpoint.base_url, api_key=Secret("none"), way=endpoint.way
             )
         self._model = model
         self._extra = dict(extra or {})
@@ -120,8 +126,8 @@ class ChatCompletionsModel:
 
         async with AsyncExitStack() as stack:
 
-            async def once() -> _Events:
-                return await self._begin(content, doing, stack)
+            async def once(key: str) -> _Events:
+                return await self._begin(content, doing, key, stack)
 
             yield await self._endpoint.retrying(once, doing=doing)
 
@@ -143,13 +149,14 @@ class ChatCompletionsModel:
                 body["parallel_tool_calls"] = request.parallel_tool_calls
         return {**body, **self._extra}
 
-    async def _begin(self, content: bytes, doing: str, stack: AsyncExitStack) -> _Events:
+    async def _begin(self, content: bytes, doing: str, key: str, stack: AsyncExitStack) -> _Events:
         """Send the request and wait for the first event; ``stack`` then owns the connection."""
         async with AsyncExitStack() as attempt:
             response = await attempt.enter_async_context(
                 self._endpoint.post(
                     "/chat/completions",
                     doing=doing,
+                    idempotency_key=key,
                     options=self._options,
                     content=content,
                     accept="text/event-stream",

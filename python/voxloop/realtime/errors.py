@@ -23,10 +23,10 @@ from voxloop._errors import (
     RateLimited,
     VoxloopError,
 )
+from voxloop.net import QUOTA_CODES
 from voxloop.wire import realtime as rt
 
 _AUTHENTICATION = frozenset({"invalid_api_key", "authentication_error", "invalid_authentication"})
-_QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 _RETRYABLE = frozenset({"server_error", "session_expired", "service_unavailable"})
 
 
@@ -43,7 +43,7 @@ def from_detail(detail: rt.ErrorDetail | None, fallback: str) -> VoxloopError:
     message = detail.message or fallback
     if code in _AUTHENTICATION or detail.type in _AUTHENTICATION:
         return AuthenticationError(message, code=code)
-    if code in _QUOTA:
+    if code in QUOTA_CODES:
         return QuotaExceeded(
             message, code=code, type=detail.type, param=detail.param, event_id=detail.event_id
         )

@@ -34,7 +34,7 @@ pub use crate::header::Header;
 pub use crate::http::{HttpBody, HttpCall, HttpItem, HttpRequest, Part, PartData};
 pub use crate::proxy::ProxyChoice;
 pub use crate::retry::{
-    Attempt, Decision, Failure, RetryPolicy, StopReason, is_quota_code, retry_after,
+    Attempt, Decision, Failure, QUOTA_CODES, RetryPolicy, StopReason, is_quota_code, retry_after,
 };
 pub use crate::sse::{SseEvent, SseParser};
 pub use crate::tls::TlsConfig;

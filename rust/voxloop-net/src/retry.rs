@@ -6,12 +6,13 @@ use crate::error::NetError;
 use crate::header::Header;
 
 /// Codes and types of a spent quota: no wait makes a difference.
-const QUOTA_CODES: [&str; 5] = [
+pub const QUOTA_CODES: [&str; 6] = [
     "insufficient_quota",
     "credit_balance_exhausted",
     "organization_spend_limit_exceeded",
     "project_spend_limit_exceeded",
     "organization_usage_limit_exceeded",
+    "billing_hard_limit_reached",
 ];
 
 /// How often and how long to wait.

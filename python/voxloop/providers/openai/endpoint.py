@@ -8,17 +8,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from uuid import uuid4
 
 import trio
 
 from voxloop import net, telemetry
 from voxloop._errors import ConfigError, NetworkError, ProtocolError, VoxloopError
 from voxloop._version import __version__
-from voxloop.net import HttpOptions, HttpResponse, Part, Secret
+from voxloop.net import ConnectOptions, HttpOptions, HttpResponse, Part, Secret, WebSocketOptions
 from voxloop.providers.openai.errors import error_from_response
 
 DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
 USER_AGENT: Final = f"voxloop/{__version__}"
+RETRY_BUDGET: Final = 60.0
 _ERROR_BODY_LIMIT: Final = 64 * 1024
 _SCHEMES: Final = {"https": "wss", "http": "ws", "wss": "wss", "ws": "ws"}
 
@@ -55,6 +57,7 @@ class Endpoint:
         query: Added to the query of every address.
         more_headers: Added to every request; the same name (any case) replaces one of ours.
         realtime: WebSocket address instead of ``/realtime`` under the base URL.
+        way: Whom to trust, who we are, and through which proxy.
     """
 
     base_url: str
@@ -65,6 +68,7 @@ class Endpoint:
     query: Mapping[str, str] = field(default_factory=dict)
     more_headers: Mapping[str, str | Secret] = field(default_factory=dict, repr=False)
     realtime: str | None = None
+    way: ConnectOptions = field(default_factory=ConnectOptions, repr=False)
 
     @classmethod
     def resolve(
@@ -78,6 +82,7 @@ class Endpoint:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str | Secret] | None = None,
         realtime_url: str | None = None,
+        connect: ConnectOptions | None = None,
     ) -> Endpoint:
         """Fill in what was left open from the environment.
 
@@ -102,6 +107,7 @@ class Endpoint:
             query=dict(query or {}),
             more_headers=dict(headers or {}),
             realtime=realtime_url,
+            way=connect or ConnectOptions(),
         )
 
     @property
@@ -181,18 +187,34 @@ class Endpoint:
         text = urlencode(query, quote_via=quote)
         return urlunsplit(parts._replace(scheme=scheme, query=text, fragment=""))
 
+    @property
+    def websocket_options(self) -> WebSocketOptions:
+        """Times and limits of a WebSocket, and the way to it."""
+        return self.way.given_to(WebSocketOptions())
+
     @asynccontextmanager
     async def post(
         self,
         path: str,
         *,
         doing: str,
+        idempotency_key: str,
         options: HttpOptions,
         content: bytes | None = None,
         multipart: list[Part] | None = None,
         accept: str = "application/json",
     ) -> AsyncIterator[HttpResponse]:
         """Send one request once; the block is entered only with a 2xx answer.
+
+        Args:
+            path: Under the base URL.
+            doing: What is asked for, for messages.
+            idempotency_key: Sent as ``Idempotency-Key``, so that a server that has done the work
+                already, though its answer was lost, need not do it twice.
+            options: Times and limits; their way to the server is replaced by that of the account.
+            content: A JSON body.
+            multipart: The parts of a form.
+            accept: The kind of answer.
 
         Raises:
             Refused: Any other status; for `retrying` alone.
@@ -201,6 +223,8 @@ class Endpoint:
         key = None if self.key_header.lower() in own else await self.key()
         headers = self.headers(key)
         headers["Accept"] = accept
+        if "idempotency-key" not in own:
+            headers["Idempotency-Key"] = idempotency_key
         if content is not None:
             headers["Content-Type"] = "application/json"
         async with net.request(
@@ -209,7 +233,7 @@ class Endpoint:
             headers=headers,
             content=content,
             multipart=multipart,
-            options=options,
+            options=self.way.given_to(options),
         ) as response:
             if not 200 <= response.status < 300:
                 body = await _error_body(response)
@@ -219,40 +243,60 @@ class Endpoint:
                 raise Refused(error, response.status, response.headers, body)
             yield response
 
-    async def retrying(self, once: Callable[[], Awaitable[T]], *, doing: str) -> T:
+    async def retrying(
+        self,
+        once: Callable[[str], Awaitable[T]],
+        *,
+        doing: str,
+        budget: float = RETRY_BUDGET,
+    ) -> T:
         """Call ``once`` until it succeeds or trying again makes no sense.
 
         A key that comes from a function is asked for once more when the server refused it. Each
         wait is told to ``voice.http.retry`` listeners.
+
+        Args:
+            once: Makes the request. It is given the idempotency key of all its attempts.
+            doing: What is asked for, for telemetry.
+            budget: Seconds from the first attempt within which the last one must begin; a deadline
+                of a cancel scope around this cuts it short. Rather than begin a wait that does not
+                fit, the failure is raised at once.
 
         Raises:
             VoxloopError: The last failure.
 
         **Cancellation:** as ``once`` has it.
         """
+        key = f"voxloop-{uuid4()}"
+        deadline = min(trio.current_time() + budget, trio.current_effective_deadline())
+        waited = 0.0
         failed = 0
         refreshed = not callable(self.api_key)
         while True:
             failed += 1
             error: VoxloopError
+            status: int | None
+            headers: Mapping[str, str]
             try:
-                return await once()
+                return await once(key)
             except Refused as refused:
                 error = refused.error
                 if refused.status == 401 and not refreshed:
                     refreshed = True
                     continue
-                delay = net.retry_delay(
-                    failed, status=refused.status, headers=refused.headers, body=refused.body
-                )
+                status, headers, body = refused.status, refused.headers, refused.body
             except NetworkError as lost:
-                error = lost
-                delay = net.retry_delay(failed, status=None, headers={}) if lost.retryable else None
+                if not lost.retryable:
+                    raise
+                error, status, headers, body = lost, None, {}, ""
+            left = deadline - trio.current_time()
+            delay = net.retry_delay(failed, status=status, headers=headers, body=body, budget=left)
             if delay is None:
                 raise error
+            waited += delay
             telemetry.emit(
                 "voice.http.retry",
-                {"attempt": failed, "delay_ms": delay * 1000},
+                {"attempt": failed, "delay_ms": delay * 1000, "waited_ms": waited * 1000},
                 {"doing": doing, "code": error.code},
             )
             await trio.sleep(delay)

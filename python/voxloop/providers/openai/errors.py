@@ -16,20 +16,8 @@ from voxloop._errors import (
     RateLimited,
     VoxloopError,
 )
-from voxloop.net import Secret
+from voxloop.net import QUOTA_CODES, Secret
 from voxloop.wire.audio import ErrorBody, decode_error
-
-QUOTA_CODES: Final = frozenset(
-    {
-        "insufficient_quota",
-        "credit_balance_exhausted",
-        "organization_spend_limit_exceeded",
-        "project_spend_limit_exceeded",
-        "organization_usage_limit_exceeded",
-        "billing_hard_limit_reached",
-    }
-)
-"""Codes and types of status 429 that waiting does not mend."""
 
 _RATE_CODES: Final = frozenset({"rate_limit_exceeded", "slow_down", "rate_limit_error"})
 _RETRYABLE: Final = frozenset({408, 409, 429})

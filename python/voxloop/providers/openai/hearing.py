@@ -9,7 +9,8 @@ from typing import Final, cast
 import msgspec
 
 from voxloop._errors import ApiError, AuthenticationError, SpeechToTextError, VoxloopError
-from voxloop.providers.openai.errors import QUOTA_CODES, error_from_stream
+from voxloop.net import QUOTA_CODES
+from voxloop.providers.openai.errors import error_from_stream
 from voxloop.providers.openai.tape import BYTES_PER_MS, Tape
 from voxloop.providers.openai.turns import Turn, Turns
 from voxloop.providers.transcription import (

@@ -56,18 +56,19 @@ class OpenAILanguageModel:
 
         async with AsyncExitStack() as stack:
 
-            async def once() -> _Events:
-                return await self._begin(body, doing, stack)
+            async def once(key: str) -> _Events:
+                return await self._begin(body, doing, key, stack)
 
             yield await self._endpoint.retrying(once, doing=doing)
 
-    async def _begin(self, body: bytes, doing: str, stack: AsyncExitStack) -> _Events:
+    async def _begin(self, body: bytes, doing: str, key: str, stack: AsyncExitStack) -> _Events:
         """Send the request and wait for the first event; ``stack`` then owns the connection."""
         async with AsyncExitStack() as attempt:
             response = await attempt.enter_async_context(
                 self._endpoint.post(
                     "/responses",
                     doing=doing,
+                    idempotency_key=key,
                     options=_OPTIONS,
                     content=body,
                     accept="text/event-stream",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 
-from voxloop.net import ApiKey, Secret
+from voxloop.net import ApiKey, ConnectOptions, Secret
 from voxloop.providers.openai.endpoint import Endpoint
 from voxloop.providers.openai.llm import OpenAILanguageModel
 from voxloop.providers.openai.realtime import open_realtime
@@ -37,6 +37,8 @@ class OpenAI:
         headers: Added to every request; the same name (any case) replaces one of ours.
         realtime_url: Address of realtime sessions, where it is not ``/realtime`` under the base
             URL.
+        connect: Whom to trust, our certificate, the proxy: for requests and realtime sessions
+            alike.
 
     Raises:
         ConfigError: The base URL cannot be used.
@@ -67,6 +69,7 @@ class OpenAI:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str | Secret] | None = None,
         realtime_url: str | None = None,
+        connect: ConnectOptions | None = None,
     ) -> None:
         self._endpoint = Endpoint.resolve(
             api_key=api_key,
@@ -77,6 +80,7 @@ class OpenAI:
             query=query,
             headers=headers,
             realtime_url=realtime_url,
+            connect=connect,
         )
 
     @property

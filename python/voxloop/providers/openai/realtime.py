@@ -71,7 +71,12 @@ async def connect(
         while True:
             merged = merge_headers(endpoint.headers(key), headers or {})
             try:
-                opening = net.open_websocket(address, headers=merged, decode_audio=decode_audio)
+                opening = net.open_websocket(
+                    address,
+                    headers=merged,
+                    options=endpoint.websocket_options,
+                    decode_audio=decode_audio,
+                )
                 socket = await stack.enter_async_context(opening)
                 break
             except HandshakeRejected as rejected:

@@ -12,7 +12,7 @@ from voxloop._bridge import checkpoint
 from voxloop._errors import ConfigError, ConnectionClosed, ProtocolError
 from voxloop.audio import AudioChunk
 from voxloop.net import HttpOptions, Part, SseEvent
-from voxloop.providers.openai.endpoint import Endpoint
+from voxloop.providers.openai.endpoint import RETRY_BUDGET, Endpoint
 from voxloop.providers.openai.errors import error_from_stream
 from voxloop.providers.openai.listening import Listening, StreamOptions, open_listening
 from voxloop.providers.openai.models import STT_MODEL, speech_to_text_model
@@ -34,6 +34,8 @@ from voxloop.wire.transcription import session_update
 
 _OPTIONS: Final = HttpOptions(first_byte_timeout=60.0, idle_timeout=30.0, total_timeout=60.0)
 _FILE_OPTIONS: Final = HttpOptions(first_byte_timeout=300.0, idle_timeout=60.0)
+# A batch job may wait longer for its turn than somebody who has just spoken.
+_FILE_BUDGET: Final = 900.0
 _ANSWER_LIMIT: Final = 8 * 1024 * 1024
 _END_MARK: Final = "[DONE]"
 # By extension: what the endpoint accepts, and how it is called.
@@ -134,10 +136,10 @@ class OpenAISpeechToText:
         parts, doing = self._form(_file(file, filename), settings, options, stream=True)
         async with AsyncExitStack() as stack:
 
-            async def once() -> _FileEvents:
-                return await self._begin(parts, doing, stack)
+            async def once(key: str) -> _FileEvents:
+                return await self._begin(parts, doing, key, stack)
 
-            yield await self._endpoint.retrying(once, doing=doing)
+            yield await self._endpoint.retrying(once, doing=doing, budget=_FILE_BUDGET)
 
     def open_transcription(
         self,
@@ -204,9 +206,13 @@ class OpenAISpeechToText:
     ) -> FileTranscript:
         parts, doing = self._form(file, settings, options, stream=False)
 
-        async def once() -> FileTranscript:
+        async def once(key: str) -> FileTranscript:
             async with self._endpoint.post(
-                "/audio/transcriptions", doing=doing, options=limits, multipart=parts
+                "/audio/transcriptions",
+                doing=doing,
+                idempotency_key=key,
+                options=limits,
+                multipart=parts,
             ) as response:
                 body = await response.read(limit=_ANSWER_LIMIT)
                 kind = response.headers.get("content-type", "")
@@ -214,15 +220,19 @@ class OpenAISpeechToText:
                 return FileTranscript(text=wire.decode_plain(body, kind))
             return file_transcript(wire.decode_transcription(body))
 
-        return await self._endpoint.retrying(once, doing=doing)
+        budget = _FILE_BUDGET if limits is _FILE_OPTIONS else RETRY_BUDGET
+        return await self._endpoint.retrying(once, doing=doing, budget=budget)
 
-    async def _begin(self, parts: list[Part], doing: str, stack: AsyncExitStack) -> _FileEvents:
+    async def _begin(
+        self, parts: list[Part], doing: str, key: str, stack: AsyncExitStack
+    ) -> _FileEvents:
         """Send the request and wait for the first event; ``stack`` then owns the connection."""
         async with AsyncExitStack() as attempt:
             response = await attempt.enter_async_context(
                 self._endpoint.post(
                     "/audio/transcriptions",
                     doing=doing,
+                    idempotency_key=key,
                     options=_FILE_OPTIONS,
                     multipart=parts,
                     accept="text/event-stream",

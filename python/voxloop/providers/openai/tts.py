@@ -137,13 +137,20 @@ class OpenAITextToSpeech:
             body = msgspec.json.encode(request)
             doing = f"speech with {request.model}"
 
-            async def once() -> _Begun:
-                return await self._begin(body, doing, stack, least, events=settings.usage)
+            async def once(key: str) -> _Begun:
+                return await self._begin(body, doing, key, stack, least, events=settings.usage)
 
             yield await self._endpoint.retrying(once, doing=doing)
 
     async def _begin(
-        self, body: bytes, doing: str, stack: AsyncExitStack, least: int, *, events: bool
+        self,
+        body: bytes,
+        doing: str,
+        key: str,
+        stack: AsyncExitStack,
+        least: int,
+        *,
+        events: bool,
     ) -> _Begun:
         """Send the request and wait for the first bytes; ``stack`` then owns the connection."""
         async with AsyncExitStack() as attempt:
@@ -151,6 +158,7 @@ class OpenAITextToSpeech:
                 self._endpoint.post(
                     "/audio/speech",
                     doing=doing,
+                    idempotency_key=key,
                     options=_OPTIONS,
                     content=body,
                     accept="text/event-stream" if events else "application/octet-stream",

@@ -55,6 +55,7 @@ pub(crate) async fn run<M>(
         };
         if ends::parting_words(&end).is_some() {
             // What came right before the fault may still be answered; nothing more is read.
+            link.inbox.signal().fire();
             let left = LAST_ANSWERS.saturating_sub(link.counters.since_message());
             let _ = timeout(left, writing).await;
         }

@@ -105,6 +105,12 @@ pub(crate) fn retry_delay(
     }
 }
 
+/// Codes and types of a spent quota.
+#[pyfunction]
+pub(crate) fn quota_codes() -> Vec<&'static str> {
+    core::QUOTA_CODES.to_vec()
+}
+
 /// Sets the number of network threads; only before the first connection.
 #[pyfunction]
 pub(crate) fn configure_runtime(py: Python<'_>, worker_threads: usize) -> PyResult<()> {
