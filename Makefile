@@ -62,16 +62,20 @@ test-pythons: $(VENV)/.test ## Import, native tests and demo on every other CPyt
 	@scripts/other-pythons.sh
 
 # Of its own: openai-agents wants another websockets than our tests.
-.venv-peers/.made: $(VENV)/.made
+.venv-peers/.made: $(VENV)/.made pyproject.toml
 	$(SAY) "A virtual environment for other clients of our servers"
 	@$(BIN)/python -m venv .venv-peers
 	@.venv-peers/bin/python -m pip install --quiet 'pip>=25.1'
-	@.venv-peers/bin/python -m pip install --quiet --group peers
+	@.venv-peers/bin/python -m pip install --quiet --group peers $$($(BIN)/python -c \
+	  'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"])')
 	@touch $@
 
-test-peers: $(VENV)/.test .venv-peers/.made ## Let other clients (openai, openai-agents) talk to our servers
+test-peers: $(VENV)/.test .venv-peers/.made ## Other clients (openai, openai-agents) and our servers; their agents, our workflow
 	$(SAY) "Other clients against our servers"
 	@$(BIN)/python -m pytest tests/peers $(ARGS)
+	$(SAY) "Agents of openai-agents in our workflow"
+	@.venv-peers/bin/python -c 'import agents'
+	@PYTHONPATH=python .venv-peers/bin/python -m pytest tests/net/test_openai_agents.py $(ARGS)
 
 lint: $(VENV)/.lint ## Formatting, lints, types, stubs, import layers
 	$(SAY) "Rust: format and clippy"

@@ -17,6 +17,10 @@ from support.servers import websocket_server
 from voxloop import net
 
 
+# Down from anything, the interpreter's own end included.
+PROMISED_SECONDS = 5.0
+
+
 async def echo(peer: ServerConnection) -> None:
     # Not a generator: one that is cancelled would complain of it.
     try:
@@ -81,6 +85,7 @@ async def test_a_fork_harms_neither_side() -> None:
         with trio.fail_after(30):
             out, errors, code = await run_program(FORK, url)
     assert code == 0, errors
+    check_words(errors)
     assert "child: forked;" in out
     assert "parent: after" in out
     assert "new in the child: fresh" in out
@@ -96,21 +101,23 @@ async def main():
     socket = await manager.__aenter__()
     await socket.send("open")
     await socket.receive()
+    print(time.time(), flush=True)
     raise SystemExit(7)
 
-started = time.monotonic()
 trio.run(main)
 """
 
 
 async def test_an_exit_with_a_live_connection_is_clean_and_quick() -> None:
+    times: list[float] = []
     async with websocket_server(echo) as url:
         for _ in range(5):
             with trio.fail_after(30):
                 out, errors, code = await run_program(EXIT, url)
             assert code == 7
-            assert "panic" not in errors
-            assert out == ""
+            check_words(errors)
+            times.append(time.time() - float(out))
+    check_times("exit with a live connection", times)
 
 
 BUSY = """
@@ -187,43 +194,54 @@ async def leave_busily(
         process.kill()
 
 
-def check_end(seconds: float, errors: str) -> None:
-    # 5 s are promised; starting up and down on a machine under load takes its share.
-    assert seconds < 10
-    assert "panicked" not in errors
-    assert "Fatal" not in errors
+def check_words(errors: str) -> None:
+    """No word of a panic of ours or a crash of the interpreter."""
+    for word in ("panic", "rust_backtrace", "fatal", "core dumped", "segmentation"):
+        assert word not in errors.lower(), errors
+
+
+def check_times(what: str, times: list[float]) -> None:
+    worst = max(times)
+    print(f"{what}: {len(times)} times, worst {worst:.2f} s")
+    assert worst < PROMISED_SECONDS
 
 
 @pytest.mark.parametrize("half", [0, 1])
 async def test_an_interrupt_at_any_moment_ends_the_program(half: int) -> None:
     rng = random.Random(half)
+    times: list[float] = []
     async with websocket_server(echo) as url:
         for _ in range(10):
             with trio.fail_after(60):
                 seconds, errors, status = await leave_busily(
                     url, "never", rng.uniform(0, 0.4), interrupt=True
                 )
-            check_end(seconds, errors)
+            times.append(seconds)
+            check_words(errors)
             assert "KeyboardInterrupt" in errors
             assert status != 0
+    check_times("interrupt", times)
 
 
 @pytest.mark.parametrize("way", ["exit", "raise", "thread"])
 async def test_an_exit_in_the_middle_of_everything(way: str) -> None:
     rng = random.Random(way)
+    times: list[float] = []
     async with websocket_server(echo) as url:
         for _ in range(7):
             with trio.fail_after(60):
                 seconds, errors, status = await leave_busily(
                     url, way, rng.uniform(0, 0.3), interrupt=False
                 )
-            check_end(seconds, errors)
+            times.append(seconds)
+            check_words(errors)
             assert status == (1 if way == "raise" else 7)
             assert ("on purpose" in errors) is (way == "raise")
+    check_times(f"exit by {way}", times)
 
 
 FORKS = """
-import os, sys, trio
+import os, sys, time, trio
 from voxloop import net
 
 url = sys.argv[1]
@@ -245,14 +263,18 @@ async def main():
             assert (await socket.receive()).data == f"before {turn}"
 
 trio.run(main)
+took = []
 for turn in range(5):
+    begun = time.monotonic()
     pid = os.fork()
     if pid == 0:
         assert trio.run(talk, f"child {turn}") == f"child {turn}"
         os._exit(0)
     _, status = os.waitpid(pid, 0)
     assert status == 0
+    took.append(time.monotonic() - begun)
 print("parent:", trio.run(talk, "alive"))
+print(*took)
 """
 
 
@@ -261,8 +283,10 @@ async def test_twenty_forks_of_a_live_connection() -> None:
         with trio.fail_after(60):
             out, errors, code = await run_program(FORKS, url)
     assert code == 0, errors
-    assert "panicked" not in errors
-    assert out == "parent: alive\n"
+    check_words(errors)
+    words, seconds = out.splitlines()
+    assert words == "parent: alive"
+    check_times("fork and end of the child", [float(second) for second in seconds.split()])
 
 
 def test_runs_follow_each_other_in_one_process() -> None:
