@@ -101,7 +101,7 @@ async def request(websocket: str, http: str) -> None:
 
 @contextmanager
 def watched() -> Iterator[list[float]]:
-    """How late the worst wake-up of a thread was that does nothing but sleep: the machine's share."""
+    """How late a thread that only sleeps woke up at worst: the share of the machine."""
     late = [0.0]
     done = threading.Event()
 

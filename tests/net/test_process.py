@@ -16,7 +16,6 @@ from websockets.trio.server import ServerConnection
 from support.servers import websocket_server
 from voxloop import net
 
-
 # Down from anything, the interpreter's own end included.
 PROMISED_SECONDS = 5.0
 
