@@ -12,8 +12,9 @@ use crate::proxy::{Proxy, ProxyChoice};
 use crate::target::Target;
 use crate::tls::TlsConfig;
 
-/// Bytes read from the socket at once; small, as there may be many connections.
-const READ_BUFFER: usize = 16 * 1024;
+/// Bytes read from the socket at once. The protocol library fills as many with zeros before each
+/// read, so that they are resident for every connection; under TLS a read is no system call.
+const READ_BUFFER: usize = 4 * 1024;
 /// Bytes written to the socket at once.
 const WRITE_BUFFER: usize = 16 * 1024;
 /// The protocol library sets this much address space aside for a frame that claims to be as large.
