@@ -1,7 +1,8 @@
 """An hour of streamed turns at the pace of the machine: memory, descriptors and threads stay flat.
 
 Scripted engines answer, so what grows is the pipeline's own. The sound that goes in is an hour
-long; every third answer is broken off. Run it with `make soak-voice`.
+long and comes at the pace of the machine, so with the policy "interrupt" each turn breaks off what
+is left of the answer before it; besides, every third answer is broken off. Run it with `make soak-voice`.
 """
 
 from __future__ import annotations
@@ -60,11 +61,11 @@ def sample(minute: float) -> Sample:
     return Sample(minute, int(rss.split()[1]), files, threading.active_count())
 
 
-async def soak(minutes: float) -> list[Sample]:
+async def soak(minutes: float, policy: voice.QueuePolicy) -> list[Sample]:
     """Stream so many minutes of speech through one run."""
     clip = utterance(0.6)
     turns = round(minutes * 60 / clip.duration)
-    config = voice.Config(queue_policy="queue")
+    config = voice.Config(queue_policy=policy)
     provider = ScriptedProvider(stt=Recogniser(), tts=Voice(seconds_per_char=0.02))  # type: ignore[arg-type]
     workflow = voice.SimpleWorkflow(_answer)
     stream = voice.StreamedAudioInput()
@@ -88,7 +89,7 @@ async def soak(minutes: float) -> list[Sample]:
             if isinstance(event, voice.LifecycleEvent) and event.event == "turn_ended":
                 statuses[str(event.status)] = statuses.get(str(event.status), 0) + 1
     samples.append(sample(minutes))
-    print(f"{turns} turns: {statuses}")
+    print(f"{turns} turns, {policy!r}: {statuses}")
     return samples
 
 
@@ -110,9 +111,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--most-kib-per-minute", type=float, default=20.0)
+    parser.add_argument("--policy", choices=("interrupt", "queue", "latest"), default="interrupt")
     arguments = parser.parse_args()
     began = time.monotonic()
-    samples = trio.run(soak, arguments.minutes)
+    samples = trio.run(soak, arguments.minutes, arguments.policy)
     for entry in samples[:: max(1, len(samples) // 10)]:
         print(
             f"minute {entry.minute:5.1f}: {entry.rss_kib:8d} KiB, "

@@ -72,6 +72,9 @@ async def test_a_turns_error_is_kept_when_the_close_fails_too() -> None:
     stt = ClosesBadly("hello")
     seen, error = await run_stream(pipeline(voice.SimpleWorkflow(fails), stt=stt))
     assert error is mine
+    lost = error.__context__
+    assert isinstance(lost, SpeechToTextError), "how the session closed is not forgotten"
+    assert isinstance(lost.__cause__, OSError)
     assert outline(seen)[-2:] == ["turn_ended:1:failed", "failed"]
     assert stt.open_sessions == 0
 

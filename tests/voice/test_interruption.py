@@ -9,7 +9,7 @@ import trio.testing
 
 from support.voice_runs import SPEECH, assert_balanced, outline, pipeline, talk
 from voxloop import Agent, tool, voice
-from voxloop.testing import Pause, ScriptedLLM, ScriptedSTT, ScriptedTTS, call, vowels
+from voxloop.testing import Pause, ScriptedLLM, ScriptedSTT, ScriptedTTS, call, utterance, vowels
 
 STORY = (
     "Once upon a time there was a king. He had three daughters and a very old horse. "
@@ -207,6 +207,43 @@ async def test_short_speech_waits_instead_of_breaking_off() -> None:
     assert talking.ended(1) == "ok"
     assert talking.of(voice.InterruptedEvent) == []
     assert len(talking.of(voice.SpeechStartedEvent)) == 2
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_short_speech_during_an_answer_is_dropped_on_request(streamed: bool) -> None:
+    heard: list[str] = []
+
+    def tells(text: str) -> str:
+        heard.append(text)
+        return STORY
+
+    words = ["a story"] + (["mhm"] if streamed else []) + ["stop", "another"]
+    stt = ScriptedSTT(*words)
+    line = pipeline(
+        voice.SimpleWorkflow(tells),
+        stt=stt,
+        tts=ScriptedTTS(seconds_per_char=0.06),
+        queue_policy="interrupt",
+        interrupt_after_ms=600,
+        short_speech="drop",
+        stream_stt=streamed,
+    )
+    async with talk(line) as talking:
+        await talking.say(utterance(1.0))
+        await talking.until(lambda e: isinstance(e, voice.AudioEvent) and e.turn_id == 1)
+        await talking.say(utterance(0.3))
+        await talking.until(lambda e: isinstance(e, voice.SpeechStoppedEvent) and e.turn_id == 2)
+        assert talking.of(voice.InterruptedEvent) == []
+        await talking.say(utterance(1.0))
+        await talking.until(lambda e: isinstance(e, voice.TextEvent) and e.turn_id == 3)
+        assert talking.result.interrupt()
+        await talking.until(lambda e: getattr(e, "status", None) and e.turn_id == 3)
+        await talking.say(utterance(0.3))  # now nobody else speaks: it is a turn
+        await talking.until(lambda e: isinstance(e, voice.TextEvent) and e.turn_id == 4)
+        assert talking.result.interrupt()
+    assert [talking.ended(n) for n in (1, 2, 3)] == ["interrupted", "dropped", "interrupted"]
+    assert heard == ["a story", "stop", "another"]
+    assert stt.remaining == 0, "an aside is not even transcribed, where turns are found here"
 
 
 async def test_a_greeting_can_be_broken_off_too() -> None:

@@ -121,7 +121,7 @@ async def test_a_reader_that_does_not_read_holds_synthesis_back() -> None:
 
 
 async def test_reply_in_one_line() -> None:
-    line = pipeline(answers(["Hello to you too.", " How are you?"]))
+    line = pipeline(answers(["Hello to you too.", "How are you?"]))
     async with line:
         reply = await line.run_to_end(question())
     assert (reply.transcript, reply.text) == ("hello", "Hello to you too. How are you?")
@@ -176,7 +176,7 @@ class Opened:
 
 
 async def coroutine(text: str) -> list[str]:
-    return ["You said", f" {text}."]
+    return [f"You said {text}."]
 
 
 def generator(text: str) -> Iterator[str]:
@@ -197,7 +197,7 @@ async def async_generator(text: str) -> AsyncIterator[str]:
         voice.SimpleWorkflow(generator),
         voice.SimpleWorkflow(async_generator),
         voice.SimpleWorkflow(lambda text: f"You said {text}."),
-        voice.SimpleWorkflow(lambda text: ["You said ", text, "."]),
+        voice.SimpleWorkflow(lambda text: iter(["You said ", text, "."])),
         voice.SimpleWorkflow(lambda text: coroutine(text.lower())),
         voice.SimpleWorkflow(lambda text: async_generator(text.lower())),
     ],
@@ -451,7 +451,7 @@ def test_what_is_no_workflow_is_refused() -> None:
     [
         (lambda: voice.Config(prefetch=0), "prefetch"),
         (lambda: voice.Config(queue_policy="newest"), "queue_policy"),  # type: ignore[arg-type]
-        (lambda: voice.Config(stt={"model": "x"}), "stt must be STTSettings"),  # type: ignore[arg-type]
+        (lambda: voice.Config(stt="x"), "stt must be STTSettings"),  # type: ignore[arg-type]
         (lambda: voice.TurnDetection(threshold=1.0), "threshold"),
         (lambda: voice.TurnDetection(silence_duration_ms=-1), "silence_duration_ms"),
         (lambda: voice.TurnDetection(max_turn_seconds=0.0), "max_turn_seconds"),

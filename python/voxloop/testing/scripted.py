@@ -20,6 +20,7 @@ from voxloop.providers import (
     ModelRequest,
     RealtimeTarget,
     RealtimeTransport,
+    ServerTurns,
     SpeechToText,
     STTSettings,
     TextDelta,
@@ -29,6 +30,7 @@ from voxloop.providers import (
     Transcript,
     TTSSettings,
 )
+from voxloop.testing.scripted_stream import Answer, ScriptedStream
 
 if TYPE_CHECKING:
     from voxloop.audio import AudioChunk
@@ -130,15 +132,17 @@ def _ends(steps: tuple[ModelStep, ...]) -> bool:
 
 
 class ScriptedSTT:
-    """A recogniser whose transcripts are written down.
+    """A recogniser whose transcripts are written down, for recordings and for streams.
 
     Args:
-        answers: Text, a `Transcript`, or an exception to raise, one for each call.
-        delay: Seconds that each call takes.
+        answers: Text, a `Transcript`, or an exception to raise, one for each call or turn.
+        delay: Seconds that each call takes, or each turn of a stream.
 
     Attributes:
-        heard: Audio of all calls so far, in order.
-        settings: Settings of all calls so far.
+        heard: Audio of all calls and turns so far, in order.
+        settings: Settings of all calls and streams so far.
+        turns: How the turns of each stream so far were to be found.
+        open_streams: Streams that are open now.
     """
 
     def __init__(self, *answers: str | Transcript | Exception, delay: float = 0.0) -> None:
@@ -146,6 +150,13 @@ class ScriptedSTT:
         self._delay = delay
         self.heard: list[AudioChunk] = []
         self.settings: list[STTSettings] = []
+        self.turns: list[ServerTurns | None] = []
+        self.open_streams = 0
+
+    @property
+    def remaining(self) -> int:
+        """Answers that were not asked for."""
+        return len(self._script)
 
     async def transcribe(self, chunk: AudioChunk, settings: STTSettings) -> Transcript:
         """Give the next transcript of the script.
@@ -155,15 +166,35 @@ class ScriptedSTT:
 
         **Cancellation:** the answer is used up.
         """
-        self.heard.append(chunk)
         self.settings.append(settings)
-        if not self._script:
-            raise ScriptExhausted(f"no transcript left for call {len(self.heard)}")
-        answer = self._script.popleft()
+        answer = self._next(chunk)
         await trio.sleep(self._delay)
         if isinstance(answer, Exception):
             raise answer
         return Transcript(text=answer) if isinstance(answer, str) else answer
+
+    @asynccontextmanager
+    async def open_transcription(
+        self, settings: STTSettings, *, turns: ServerTurns | None
+    ) -> AsyncIterator[ScriptedStream]:
+        """Open a stream that gives the next transcript of the script for each turn.
+
+        **Cancellation:** the stream is closed.
+        """
+        await trio.sleep(0)
+        self.settings.append(settings)
+        self.turns.append(turns)
+        self.open_streams += 1
+        try:
+            yield ScriptedStream(self._next, turns, self._delay)
+        finally:
+            self.open_streams -= 1
+
+    def _next(self, chunk: AudioChunk) -> Answer:
+        self.heard.append(chunk)
+        if not self._script:
+            raise ScriptExhausted(f"no transcript left for call {len(self.heard)}")
+        return self._script.popleft()
 
 
 @dataclass(slots=True)

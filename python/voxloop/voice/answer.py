@@ -19,14 +19,15 @@ from voxloop.agents import (
     open_nursery,
 )
 from voxloop.audio import AudioChunk
-from voxloop.providers import SpeechToText, StreamingSpeechToText, TextToSpeech
+from voxloop.providers import SpeechToText, StreamingSpeechToText, STTSettings, TextToSpeech
 from voxloop.voice.config import Config, Speech
 from voxloop.voice.floor import OpenTurn
 from voxloop.voice.metrics import Mark, TurnClock
 from voxloop.voice.playback import Segment
+from voxloop.voice.recording import transcribe_whole
 from voxloop.voice.report import report_handoff, report_tool
 from voxloop.voice.speech import Run, Speaker, hand_on
-from voxloop.voice.splitter import SentenceSplitter, is_speakable
+from voxloop.voice.splitter import is_speakable
 from voxloop.voice.workflow import Workflow, open_items
 
 # Segments of text that wait to be spoken; text is small, and a model that is ahead of the voice
@@ -57,7 +58,7 @@ class Answer:
         self._run = run
         self._turn = turn
         self._clock = clock
-        self._splitter = SentenceSplitter()
+        self._splitter = engines.config.splitter()
         self._speaker = Speaker(engines.tts, run, turn=turn, clock=clock)
         self._chars = 0  # written by the workflow
         self._position = turn.playback.written_chars  # where the next segment begins in that
@@ -78,26 +79,28 @@ class Answer:
         **Cancellation:** the request is given up.
         """
         settings, probe = self._engines.config.stt, self._run.probe
-        stt = self._engines.stt
-        if not isinstance(stt, SpeechToText):
-            raise ConfigError(f"{type(stt).__name__} only recognises streams: use run_streamed()")
         known = {"turn_id": self._clock.turn_id, "model": settings.model}
         audio_ms = chunk.duration * 1000
         begun = time.monotonic()
         probe.emit("voice.stt.start", {"audio_ms": audio_ms}, **known, audio=probe.audio(chunk))
         try:
-            transcript = await stt.transcribe(chunk, settings)
+            text = await self._words(chunk, settings)
         except Exception as error:
             probe.fail("voice.stt.error", error, time.monotonic() - begun, **known)
             if isinstance(error, VoxloopError):
                 raise
             name = type(error).__name__
             raise SpeechToTextError(f"speech recognition failed: {name}") from error
-        text = transcript.text.strip()
         self._clock.mark("transcript")
         measured = {"duration_ms": _since(begun), "audio_ms": audio_ms, "chars": len(text)}
         probe.emit("voice.stt.complete", measured, **known, text=probe.text(text))
         return text
+
+    async def _words(self, chunk: AudioChunk, settings: STTSettings) -> str:
+        stt = self._engines.stt
+        if not isinstance(stt, SpeechToText):
+            return await transcribe_whole(stt, chunk, settings)
+        return (await stt.transcribe(chunk, settings)).text.strip()
 
     async def speak(self, function: Callable[..., object], *arguments: object) -> None:
         """Speak what a workflow function gives; where answers can be broken off, until played.
@@ -230,8 +233,14 @@ async def text_of(speech: Speech) -> str:
     """
     if isinstance(speech, str):
         return speech
+    said = ""
     async with open_items(speech) as items:
-        return "".join([item async for item in items if isinstance(item, str)])
+        async for item in items:
+            if isinstance(item, str):
+                said += item
+            elif isinstance(item, AgentTextEnd) and said and not said[-1].isspace():
+                said += " "
+    return said
 
 
 def _since(begun: float) -> float:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, get_args
 
 from voxloop._errors import ConfigError
 from voxloop.providers import STTSettings, TTSSettings
+from voxloop.voice.splitter import SentenceSplitter, TextSplitter
 
 if TYPE_CHECKING:
     from voxloop.audio import AudioChunk
@@ -20,6 +21,9 @@ TurnMode: TypeAlias = Literal["local", "server_vad", "semantic_vad", "manual"]
 """Who says where a turn ends: voice activity detection here, the recogniser's server by silence
 or by what was said, or the application with `StreamedAudioInput.commit`."""
 
+ShortSpeech: TypeAlias = Literal["answer", "drop"]
+"""What becomes of speech during an answer that is too short to break it off."""
+
 Eagerness: TypeAlias = Literal["low", "medium", "high", "auto"]
 """How soon semantic turn detection takes a turn for ended."""
 
@@ -28,6 +32,8 @@ Encoding: TypeAlias = Literal["pcm16", "float32"]
 
 Transform: TypeAlias = "Callable[[AudioChunk], AudioChunk | Awaitable[AudioChunk]]"
 """Changes each piece of sound before it leaves the pipeline."""
+
+Settings = TypeVar("Settings")
 
 Speech: TypeAlias = "str | Callable[[], object]"
 """Text, or a function of any kind that a workflow's ``run`` may be, called without arguments."""
@@ -76,6 +82,9 @@ class TurnDetection:
 class Config:
     """How a pipeline listens and speaks.
 
+    The settings of a part may be given as a mapping, as they come from a file:
+    ``Config(stt={"language": "en"})``.
+
     Attributes:
         workflow_name: Name in telemetry.
         group_id: Ties runs together in telemetry.
@@ -85,12 +94,17 @@ class Config:
         turn_detection: When a turn ends; also what is cut off a static input.
         stream_stt: Whether the recogniser gets a stream. None does so where the server finds the
             turns, or where the recogniser knows nothing else.
+        splitter: Makes what cuts an answer's text into segments, one for each turn: a class or a
+            function without arguments; see `SentenceSplitter` for its own settings.
         prefetch: Segments of text that are in synthesis at once, the one that plays included.
         queue_policy: What becomes of speech while an answer is under way. With ``"interrupt"``
             an answer lasts until it has been played, so a recording that is pushed faster than
             it was spoken breaks its own answers off; take ``"queue"`` for that.
         interrupt_after_ms: Speech from which it breaks an answer off, where the turns are found
             here; a server's word that speech has begun counts at once.
+        short_speech: What becomes of a turn that was spoken during an answer and was too short to
+            break it off: ``"answer"`` answers it afterwards, ``"drop"`` ends it unanswered (an
+            "mhm" asks for nothing). Only with ``queue_policy="interrupt"``.
         on_silence: Said once when the user has been silent for `silence_seconds` after an
             answer has been played; None asks the workflow's ``on_silence``, if it has one.
         silence_seconds: See `on_silence`.
@@ -120,9 +134,11 @@ class Config:
     tts: TTSSettings = field(default_factory=TTSSettings)
     turn_detection: TurnDetection = field(default_factory=TurnDetection)
     stream_stt: bool | None = None
+    splitter: Callable[[], TextSplitter] = SentenceSplitter
     prefetch: int = 2
     queue_policy: QueuePolicy = "interrupt"
     interrupt_after_ms: int = 250
+    short_speech: ShortSpeech = "answer"
     on_silence: Speech | None = None
     silence_seconds: float = 10.0
     on_slow: Speech | None = None
@@ -136,16 +152,18 @@ class Config:
     telemetry_audio: bool = False
 
     def __post_init__(self) -> None:
-        kinds = {"stt": STTSettings, "tts": TTSSettings, "turn_detection": TurnDetection}
-        for name, kind in kinds.items():
-            value = getattr(self, name)
-            if not isinstance(value, kind):
-                raise ConfigError(f"{name} must be {kind.__name__}, not {type(value).__name__}")
+        object.__setattr__(self, "stt", _settings("stt", self.stt, STTSettings))
+        object.__setattr__(self, "tts", _settings("tts", self.tts, TTSSettings))
+        detection = _settings("turn_detection", self.turn_detection, TurnDetection)
+        object.__setattr__(self, "turn_detection", detection)
+        if not callable(self.splitter):
+            raise ConfigError(f"splitter is {self.splitter!r}; give a class or a function")
         _check_range("prefetch", self.prefetch, 1, 16, "segments")
         if not isinstance(self.prefetch, int):
             raise ConfigError(f"prefetch is {self.prefetch!r}; give a whole number of segments")
         _check_choice("queue_policy", self.queue_policy, get_args(QueuePolicy))
         _check_range("interrupt_after_ms", self.interrupt_after_ms, 0, 10_000, "milliseconds")
+        _check_choice("short_speech", self.short_speech, get_args(ShortSpeech))
         _check_range("silence_seconds", self.silence_seconds, 0.1, 3600, "seconds")
         _check_range("slow_seconds", self.slow_seconds, 0.1, 3600, "seconds")
         _check_choice("on_error", self.on_error, ("raise", "speak"))
@@ -157,6 +175,26 @@ class Config:
                 raise ConfigError(f"{name} is {value!r}; give text or a function without arguments")
         if self.transform is not None and not callable(self.transform):
             raise ConfigError(f"transform is {self.transform!r}; give a function of a chunk")
+
+
+def _settings(name: str, value: object, kind: type[Settings]) -> Settings:
+    """The settings of a part as their class, whether they came as that or as a mapping."""
+    if isinstance(value, kind):
+        return value
+    if not isinstance(value, Mapping):
+        raise ConfigError(
+            f"{name} must be {kind.__name__} or a mapping, not {type(value).__name__}"
+        )
+    known = [entry.name for entry in fields(kind)]  # type: ignore[arg-type]
+    for key in value:
+        if key not in known:
+            raise ConfigError(f"{name} has no setting {key!r}; there are {', '.join(known)}")
+    try:
+        return kind(**value)
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from error
+    except TypeError as error:
+        raise ConfigError(f"{name} has a value of a wrong type: {error}") from error
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:

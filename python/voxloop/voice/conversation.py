@@ -61,18 +61,32 @@ class Conversation:
         self._run = run
         self._source = source
         self._work = TurnWork(engines, run)
+        self._lost: Exception | None = None
 
     async def run(self) -> None:
         """Greet, then answer until the stream is closed and its last turn answered.
 
+        Of two errors that of a turn is raised; one of listening, such as a session that could not
+        be closed, is kept as its context.
+
         **Cancellation:** everything under way is cancelled.
         """
+        try:
+            await self._converse()
+        except Exception as error:
+            _keep(self._lost, behind=error)
+            raise
+
+    async def _converse(self) -> None:
         send, turns = trio.open_memory_channel[_Heard](_BUFFERED_TURNS)
         async with open_nursery() as nursery:
             nursery.start_soon(self._listen, send)
             async with turns:
                 spoken = await greet(self._engines, self._work)
                 while (heard := await self._next(turns, after_answer=spoken)) is not None:
+                    if heard.overheard:
+                        await self._work.drop(heard)
+                        continue
                     await self._work.answer(heard, forgive=True)
                     spoken = True
 
@@ -120,6 +134,7 @@ class Conversation:
             try:
                 await self._hear(turns.send)
             except Exception as error:
+                self._lost = error
                 self._run.floor.input_ended()
                 await turns.send(_Lost(error))
             finally:
@@ -154,6 +169,16 @@ async def greet(engines: Engines, work: TurnWork) -> bool:
     else:
         return False
     return True
+
+
+def _keep(error: Exception | None, *, behind: BaseException) -> None:
+    """Put `error` at the end of the chain of contexts that begins with `behind`."""
+    last = behind
+    # That tasks beside the one that failed were cancelled tells nobody anything.
+    while last is not error and not isinstance(last.__context__, trio.Cancelled | None):
+        last = last.__context__
+    if last is not error:
+        last.__context__ = error
 
 
 def _speech(speech: Speech) -> Callable[[], object]:

@@ -74,6 +74,12 @@ class Floor:
         self._last_id += 1
         return self._last_id
 
+    @property
+    def answering(self) -> bool:
+        """Whether an answer is under way that speech could break off."""
+        turn = self.turn
+        return self._yields and turn is not None and turn.begun and not turn.interrupted
+
     def open(self, turn_id: int) -> OpenTurn:
         """Begin a turn; the one before has ended."""
         self.turn = OpenTurn(turn_id, TurnPlayback(self.clock))

@@ -10,15 +10,13 @@ from voxloop.audio import AudioChunk, concat
 from voxloop.voice.config import TurnDetection
 from voxloop.voice.events import SpeechStartedEvent, SpeechStoppedEvent, TranscriptEvent
 from voxloop.voice.input import Committed, Pushed, StreamedAudioInput
+from voxloop.voice.recording import LEAST_TURN_SECONDS
 from voxloop.voice.speech import Run
 from voxloop.voice.turns import SpeechBegan, TurnDetector, Utterance
 from voxloop.voice.turnwork import HeardTurn
 
 Deliver: TypeAlias = Callable[[HeardTurn], Awaitable[None]]
 """Takes a turn; waits while too many wait to be answered."""
-
-# What recognisers need at least, and what a finger on a button makes by mistake.
-LEAST_TURN_SECONDS = 0.1
 
 
 class Ears:
@@ -28,6 +26,8 @@ class Ears:
         self._run = run
         self._deliver = deliver
         self._streamed = streamed
+        self._aside = False
+        self._certain = False
 
     def new_turn(self) -> int:
         """A turn begins without speech being detected."""
@@ -40,6 +40,8 @@ class Ears:
     async def started(self, at: float) -> int:
         """Speech begins: the number of its turn."""
         turn_id = self.new_turn()
+        self._aside = self._run.floor.answering and self._run.config.short_speech == "drop"
+        self._certain = False
         await self._run.output.tell(SpeechStartedEvent(turn_id=turn_id, at=at))
         return turn_id
 
@@ -50,7 +52,13 @@ class Ears:
 
     def speaks(self) -> None:
         """The user speaks, without doubt."""
+        self._certain = True
         self._run.floor.user_speaks()
+
+    @property
+    def overheard(self) -> bool:
+        """Whether the speech that has just ended was an aside, which nobody is to answer."""
+        return self._aside and not self._certain
 
     def spoke(self) -> None:
         """The user has said a whole turn, without it being known before."""
@@ -117,6 +125,7 @@ async def listen_locally(source: StreamedAudioInput, ears: Ears, detection: Turn
                         audio=what.audio,
                         end_of_speech=what.end_of_speech,
                         end_of_turn=what.end_of_turn,
+                        overheard=ears.overheard,
                     )
                 )
 

@@ -22,7 +22,8 @@ from voxloop.providers import (
 )
 from voxloop.voice.config import TurnDetection
 from voxloop.voice.input import Committed, Pushed, StreamedAudioInput
-from voxloop.voice.listening import LEAST_TURN_SECONDS, Ears
+from voxloop.voice.listening import Ears
+from voxloop.voice.recording import LEAST_TURN_SECONDS
 from voxloop.voice.turns import SpeechBegan, TurnDetector, Utterance
 from voxloop.voice.turnwork import HeardTurn
 
@@ -35,6 +36,7 @@ class _Spoken:
     speaking: bool = False
     end_of_speech: float = 0.0
     end_of_turn: float = 0.0
+    overheard: bool = False
 
 
 async def listen_to_stream(
@@ -194,6 +196,7 @@ class _OwnTurns:
             elif self._open is not None:
                 turn, self._open = self._open, None
                 turn.end_of_speech, turn.end_of_turn = what.end_of_speech, what.end_of_turn
+                turn.overheard = self._ears.overheard
                 self._committed.append(turn)
                 await self._ears.stopped(turn.turn_id, what.end_of_turn)
                 if what.rest.frames:
@@ -258,4 +261,5 @@ def _result(turn: _Spoken, event: TurnHeard | TurnFailed) -> HeardTurn:
         end_of_speech=turn.end_of_speech,
         end_of_turn=turn.end_of_turn,
         heard_at=event.at,
+        overheard=turn.overheard,
     )

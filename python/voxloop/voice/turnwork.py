@@ -34,6 +34,7 @@ class HeardTurn:
         end_of_speech: When speech ended, in seconds of `time.monotonic`.
         end_of_turn: When that was certain; None for a recording.
         heard_at: When the words were there.
+        overheard: It was said during an answer, too briefly to break it off, and is not answered.
     """
 
     turn_id: int
@@ -44,6 +45,7 @@ class HeardTurn:
     end_of_speech: float
     end_of_turn: float | None = None
     heard_at: float | None = None
+    overheard: bool = False
 
 
 class TurnWork:

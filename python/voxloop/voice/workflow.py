@@ -13,6 +13,7 @@ from voxloop._errors import ConfigError
 from voxloop.agents import (
     Agent,
     AgentEvent,
+    AgentTextEnd,
     AgentTurn,
     Conversation,
     ConversationStore,
@@ -31,8 +32,9 @@ class Workflow(Protocol):
     """Anything that answers text.
 
     `run` may be a coroutine function, an async generator, a plain function or a generator, and may
-    give a string, a list of strings, any iterator of `Item`, or an async context manager that
-    opens one. Plain functions and generators run in a worker thread. Optional are an attribute
+    give a string, a list of strings (each a message of its own), any iterator of `Item` (whose
+    strings are pieces of one message), or an async context manager that opens one. Plain functions
+    and generators run in a worker thread. Optional are an attribute
     ``greeting`` (text that is said first in a streamed run), methods ``on_start()``,
     ``on_silence()`` and ``on_slow()`` of the same kinds as `run` (see `Config`),
     ``use_provider(provider)``, called when a pipeline opens, and ``agent``. What `run` gives may
@@ -237,6 +239,8 @@ async def _each(source: object) -> AsyncGenerator[Item, None]:
     elif isinstance(source, (list, tuple)):
         for item in source:
             yield item
+            if isinstance(item, str):
+                yield AgentTextEnd()
     elif isinstance(source, Iterable):
         iterator: Iterator[Item] = iter(source)
         end = object()
