@@ -1,8 +1,9 @@
 """An hour of streamed turns at the pace of the machine: memory, descriptors and threads stay flat.
 
 Scripted engines answer, so what grows is the pipeline's own. The sound that goes in is an hour
-long and comes at the pace of the machine, so with the policy "interrupt" each turn breaks off what
-is left of the answer before it; besides, every third answer is broken off. Run it with `make soak-voice`.
+long and comes at the pace of the machine. With the policy "interrupt" the user goes on as soon as
+an answer begins to be heard, so each turn breaks the answer before it off; besides, every third
+answer is broken off by the application. Run it with `make soak-voice`.
 """
 
 from __future__ import annotations
@@ -71,13 +72,19 @@ async def soak(minutes: float, policy: voice.QueuePolicy) -> list[Sample]:
     stream = voice.StreamedAudioInput()
     samples = [sample(0.0)]
     statuses: dict[str, int] = {}
+    said, answered = 0, 0  # turns
+    begun = trio.Event()  # the answer to the last turn
 
     async def feed() -> None:
+        nonlocal begun, said
         for turn in range(turns):
+            begun, said = trio.Event(), turn + 1
             for first in range(0, clip.frames, 1600):
                 await stream.push(clip[first : first + 1600])
             if turn % (turns // 30 or 1) == 0:
                 samples.append(sample(turn * clip.duration / 60))
+            if policy == "interrupt":
+                await begun.wait()
         stream.close()
 
     pipeline = voice.Pipeline(workflow, provider=provider, config=config)
@@ -86,10 +93,17 @@ async def soak(minutes: float, policy: voice.QueuePolicy) -> list[Sample]:
         async for event in result:
             if isinstance(event, voice.TextEvent) and event.turn_id % 3 == 0:
                 result.interrupt()
+            if isinstance(event, voice.AudioEvent) and event.turn_id == said:
+                answered += not begun.is_set()
+                begun.set()
             if isinstance(event, voice.LifecycleEvent) and event.event == "turn_ended":
+                if event.turn_id == said:
+                    begun.set()
                 statuses[str(event.status)] = statuses.get(str(event.status), 0) + 1
     samples.append(sample(minutes))
     print(f"{turns} turns, {policy!r}: {statuses}")
+    if policy == "interrupt":
+        print(f"{answered} answers had begun to sound when the next turn began")
     return samples
 
 

@@ -34,6 +34,8 @@ class _Spoken:
 
     turn_id: int
     speaking: bool = False
+    start_ms: float | None = None
+    stop_ms: float | None = None
     end_of_speech: float = 0.0
     end_of_turn: float = 0.0
     overheard: bool = False
@@ -108,15 +110,18 @@ class _ServerTurns:
     async def _take(self, event: TranscriptionEvent) -> None:
         match event:
             case SpeechStarted():
-                if event.item_id not in self._open:
+                if event.item_id not in self._open and not self._heard_again(event):
                     self._ears.speaks()
                     turn_id = await self._ears.started(event.at)
-                    self._open[event.item_id] = _Spoken(turn_id, speaking=True)
+                    turn = _Spoken(turn_id, speaking=True, start_ms=event.audio_ms)
+                    self._open[event.item_id] = turn
             case SpeechStopped():
                 turn = self._turn(event.item_id)
                 turn.speaking = False
-                turn.end_of_speech = turn.end_of_turn = event.at
-                await self._ears.stopped(turn.turn_id, event.at, quiet=self._quiet())
+                turn.stop_ms = event.audio_ms
+                if not turn.end_of_turn:
+                    turn.end_of_speech = turn.end_of_turn = event.at
+                    await self._ears.stopped(turn.turn_id, event.at, quiet=self._quiet())
             case TurnPartial():
                 turn_id = self._turn(event.item_id).turn_id
                 await self._ears.partial(turn_id, event.text, event.at)
@@ -125,6 +130,14 @@ class _ServerTurns:
             case TurnFailed():
                 turn = self._end(event.item_id or "", event.at)
                 await self._ears.heard(_result(turn, event))
+
+    def _heard_again(self, event: SpeechStarted) -> bool:
+        """Whether it is speech that is known: after a lost connection it has another name."""
+        for item_id, turn in self._open.items():
+            if turn.speaking or _lies_in(event.audio_ms, turn):
+                self._open[event.item_id] = self._open.pop(item_id)
+                return True
+        return False
 
     def _quiet(self) -> bool:
         return not any(turn.speaking for turn in self._open.values())
@@ -251,6 +264,13 @@ class _OwnTurns:
                 await self._ears.heard(_result(turn, event))
             case _:
                 pass  # a server's word on speech: it is judged here
+
+
+def _lies_in(position_ms: float | None, turn: _Spoken) -> bool:
+    """Whether speech that begins there is that of the turn; the next one begins behind it."""
+    if position_ms is None or turn.start_ms is None or turn.stop_ms is None:
+        return False
+    return position_ms < (turn.start_ms + turn.stop_ms) / 2
 
 
 def _result(turn: _Spoken, event: TurnHeard | TurnFailed) -> HeardTurn:
