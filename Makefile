@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name build.rs)
 SAY := @printf '\n== %s\n'
 
-.PHONY: help demo test test-rust test-python soak-reconnect soak-orders test-pythons test-peers lint format wheel bench-bridge bench-first-audio bench-audio soak-voice bench-splitter autobahn bench-transport bench-rubato clean
+.PHONY: help demo test test-rust test-python soak-reconnect soak-orders test-pythons test-peers lint format wheel bench-bridge bench-first-audio bench-audio soak-voice bench-splitter bench-voice autobahn bench-transport bench-rubato clean
 
 help: ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -128,6 +128,9 @@ soak-voice: $(VENV)/.test ## Cancel a voice pipeline at 10,000 random points, th
 
 bench-splitter: .venv-bench/.made ## Measure the sentence splitter against its peers
 	@.venv-bench/bin/python benches/splitter.py $(ARGS)
+
+bench-voice: .venv-bench/.made ## Measure voice pipelines over one scripted server
+	@.venv-bench/bin/python benches/voice.py $(ARGS)
 
 autobahn: $(VENV)/.test ## Judge the WebSocket client by the Autobahn suite; wants CPython 2.7 and a calm machine
 	@wstest=$$(scripts/autobahn-env.sh) && $(BIN)/python benches/autobahn.py --wstest "$$wstest" $(ARGS)
