@@ -1,7 +1,7 @@
 """Voice pipelines over one scripted server: time to sound, requests, failures, leaving, CPU.
 
 The server (`voice_server.py`) answers at a stated pace in a process of its own; each client runs in
-a process of its own, in an order that changes from round to round. Run it with ``make bench-voice``.
+a process of its own, in an order that changes. Run it with ``make bench-voice``.
 """
 
 from __future__ import annotations

@@ -18,6 +18,12 @@ SAID = {
     "realtime_tools": ["tool get_weather({'location': 'Paris'})", "shipped yesterday"],
     "realtime_handoffs": ["Greeter hands over to TechSupport", "now answers: TechSupport"],
     "voice_pipeline": ["heard: Please turn on the light.", "[completed]"],
+    "voice_with_agent": [
+        'tool   file_search({"pattern": "tomatoes"',
+        "    -> tomatoes",
+        "tool   get_weather(",
+        "remembers 8 items",
+    ],
     "voice_multi_turn": ["That was turn number 2.", "you said: The weather is fine today."],
 }
 
