@@ -33,7 +33,9 @@ async def get_weather(location: str) -> str:
 
 
 def make_workflow(folder: Path) -> voice.AgentWorkflow:
-    """An agent that may look into `folder` and nowhere else."""
+    """An agent that may look into `folder`, where some notes are put, and nowhere else."""
+    for name, text in NOTES.items():
+        (folder / name).write_text(text, encoding="utf-8")
     agent = Agent(
         name="Secretary",
         instructions="Use the tools, and answer in one sentence.",
@@ -65,8 +67,6 @@ async def main(*, live: bool, out: str) -> None:
     """Two questions to the same agent, which remembers the first when it gets the second."""
     answers: list[audio.AudioChunk] = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, text in NOTES.items():
-            Path(folder, name).write_text(text, encoding="utf-8")
         workflow = make_workflow(Path(folder))
         async with voice.Pipeline(workflow, provider=provider(live=live)) as pipeline:
             for question in QUESTIONS:

@@ -83,7 +83,7 @@ class Config:
     """How a pipeline listens and speaks.
 
     The settings of a part may be given as a mapping, as they come from a file:
-    ``Config(stt={"language": "en"})``.
+    ``Config(stt={"language": "en"})``. Type checkers know the classes only.
 
     Attributes:
         workflow_name: Name in telemetry.
