@@ -7,7 +7,7 @@ from dataclasses import replace
 import msgspec
 
 from voxloop._errors import ConfigError
-from voxloop.realtime import history, inputs, playback, responses, ring
+from voxloop.realtime import dispatch, history, inputs, playback, responses, ring
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
 
@@ -102,6 +102,7 @@ def respond(step: Step, command: inputs.Respond) -> None:
 def interrupt(step: Step, _command: inputs.Interrupt) -> None:
     """Stop the answer."""
     responses.interrupt(step)
+    dispatch.interrupted(step)
 
 
 def played(step: Step, command: inputs.Played) -> None:

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from voxloop._errors import ConfigError
+from voxloop.agents import Hooks
 from voxloop.realtime.reconnect import Reconnect
+from voxloop.tools import FailureFormatter
 
 DEFAULT_MODEL = "gpt-realtime"
 DEFAULT_VOICE = "marin"
@@ -26,6 +28,13 @@ ToolChoice: TypeAlias = str | Mapping[str, object]
 JsonMapping: TypeAlias = Mapping[str, object]
 
 _WIRE_FORMATS: dict[str, dict[str, object]] = {"pcm16": {"type": "audio/pcm", "rate": 24_000}}
+_POSITIVE = (
+    "tool_concurrency",
+    "approval_timeout",
+    "update_timeout",
+    "close_timeout",
+    "max_handoffs",
+)
 _SERVER_ONLY = ("threshold", "prefix_padding_ms", "silence_duration_ms", "idle_timeout_ms")
 
 
@@ -222,11 +231,17 @@ class RunConfig:
         barge_in: Speech of the user stops the answer: late audio is muted and the conversation is
             cut to what was heard. With False speech is only reported.
         tool_concurrency: Tools that may run at the same time; more wait.
-        tools_to_approve: Names of tools that wait for `Session.approve_tool_call`.
+        tools_to_approve: Names of tools that wait for `Session.approve_tool_call`, beside those
+            whose ``needs_approval`` says so.
         approval_timeout: Seconds after which a call that nobody approved is rejected.
         update_timeout: Seconds to wait for the server to accept changed settings before a handoff
             goes on without the answer.
         close_timeout: Seconds that leaving the session's block may take.
+        failure: Words what the model reads about calls that came to nothing, where the tool has
+            no formatter of its own.
+        hooks: Called for whichever agent has the word.
+        max_handoffs: Handoffs between two turns of the user; the next one is refused, and the
+            model is told to answer.
 
     Raises:
         ConfigError: A count or a time is not positive.
@@ -239,10 +254,13 @@ class RunConfig:
     approval_timeout: float = 300.0
     update_timeout: float = 2.0
     close_timeout: float = 2.0
+    failure: FailureFormatter | None = None
+    hooks: Hooks | None = field(default=None, hash=False)
+    max_handoffs: int = 8
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tools_to_approve", frozenset(self.tools_to_approve))
-        for name in ("tool_concurrency", "approval_timeout", "update_timeout", "close_timeout"):
+        for name in _POSITIVE:
             if getattr(self, name) <= 0:
                 raise ConfigError(f"RunConfig.{name} is {getattr(self, name)}; it must be positive")
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from voxloop._errors import VoxloopError
-from voxloop.agents import Handoff
+from voxloop.agents import Agent, Handoff
 from voxloop.realtime.events import Event
 from voxloop.realtime.latency import TurnMetrics
 from voxloop.realtime.state import Call, ResponseTrack
-from voxloop.tools import Tool
+from voxloop.tools import Tool, ToolFailure
 from voxloop.wire import realtime as rt
 
 
@@ -26,6 +26,42 @@ class Emit:
     """Tell the application."""
 
     event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Examine:
+    """Ask whether a call may run and needs approval; comes back as `inputs.Examined`."""
+
+    call: Call
+    tool: Tool
+
+
+@dataclass(frozen=True, slots=True)
+class Explain:
+    """Word a call that came to nothing; comes back as `inputs.ToolFinished`."""
+
+    call: Call
+    tool: Tool | None
+    failure: ToolFailure
+    status: str
+    respond: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTool:
+    """Stop a function, or the questions about it; nothing comes back."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """Call the hook ``name`` of the run and of the agent with these arguments."""
+
+    name: str
+    agent: Agent
+    arguments: tuple[object, ...] = ()
+    call: Call | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +135,10 @@ class End:
 Effect: TypeAlias = (
     Send
     | Emit
+    | Examine
+    | Explain
+    | CancelTool
+    | Hook
     | RunTool
     | RunHandoff
     | ResponseOver

@@ -134,7 +134,8 @@ class ToolResultEvent:
 
     Attributes:
         output: What the model was told.
-        status: ``"ok"``, ``"error"``, ``"timeout"`` or ``"rejected"``.
+        status: ``"ok"``, ``"error"``, ``"timeout"``, ``"rejected"`` or, when the user interrupted,
+            ``"cancelled"``.
         duration: Seconds between call and answer.
     """
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from voxloop._errors import ConcurrencyError, ConfigError, VoxloopError
 from voxloop.agents import ResolvedAgent
-from voxloop.realtime import toolcalls
+from voxloop.realtime import moments, toolcalls
 from voxloop.realtime.config import SessionModelSettings
 from voxloop.realtime.effects import End
 from voxloop.realtime.events import HandoffEvent
@@ -160,6 +160,7 @@ def _take_over(step: Step, handover: Handover) -> None:
             at=step.at,
         )
     )
+    moments.handed_over(step, slot.current.agent, handover.agent.agent)
     if handover.call_id is not None:
         toolcalls.answer(step, step.state.tools.calls[handover.call_id], handover.message, "ok")
 

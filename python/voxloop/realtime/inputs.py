@@ -190,14 +190,29 @@ class Played:
 
 
 @dataclass(frozen=True, slots=True)
+class Examined:
+    """Whether a call may run at all, and whether someone has to approve it."""
+
+    call_id: str
+    enabled: bool
+    needs_approval: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class ToolFinished:
-    """A function came to its end."""
+    """A function came to its end; with ``fatal`` the session ends as well.
+
+    ``respond`` None goes by the tool.
+    """
 
     call_id: str
     output: str
     status: str
-    duration: float
+    duration: float | None
     at: float
+    respond: bool | None = None
+    fatal: VoxloopError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,12 +226,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Decide:
-    """The application approves or rejects a call."""
+    """The application approves or rejects a call; ``always`` holds for the tool from then on."""
 
     call_id: str
     approved: bool
     message: str | None
     at: float
+    always: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +283,7 @@ Input: TypeAlias = (
     | Respond
     | Interrupt
     | Played
+    | Examined
     | ToolFinished
     | Answer
     | Decide

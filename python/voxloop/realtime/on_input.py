@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from voxloop._errors import SpeechToTextError
-from voxloop.realtime import history, latency, responses, ring, sequencer
+from voxloop.realtime import dispatch, history, latency, responses, ring, sequencer
 from voxloop.realtime.events import SpeechEvent, SpeechKind, TranscriptEvent
 from voxloop.realtime.step import Step
 from voxloop.realtime.usage import of_transcription
@@ -23,6 +23,8 @@ def speech_started(step: Step, event: rt.InputAudioBufferSpeechStarted) -> None:
     )
     _speech(step, "started", event.audio_start_ms, event.item_id)
     responses.barge_in(step)
+    if step.state.config.barge_in:
+        dispatch.interrupted(step)
 
 
 def speech_stopped(step: Step, event: rt.InputAudioBufferSpeechStopped) -> None:

@@ -6,8 +6,16 @@ from dataclasses import replace
 
 from voxloop._errors import ApiError, VoxloopError
 from voxloop.audio import PCM24K, AudioChunk
-from voxloop.net import AudioDelta
-from voxloop.realtime import history, latency, playback, responses, sequencer, toolcalls
+from voxloop.realtime import (
+    dispatch,
+    history,
+    latency,
+    moments,
+    playback,
+    responses,
+    sequencer,
+    toolcalls,
+)
 from voxloop.realtime.effects import ResponseOver
 from voxloop.realtime.errors import from_detail
 from voxloop.realtime.events import (
@@ -39,6 +47,7 @@ def created(step: Step, event: rt.ResponseCreated) -> None:
     track = ResponseTrack(
         response_id=response_id,
         agent=step.state.agent.current.agent.name,
+        by=step.state.agent.current,
         in_conversation=outside is None,
         asked_at=asked_at,
         created_at=step.at,
@@ -54,6 +63,8 @@ def created(step: Step, event: rt.ResponseCreated) -> None:
         sequencer=sequencer.created(state, response_id),
         latency=_note_start(step),
     )
+    toolcalls.covered(step)
+    moments.began(step)
     if state.cancel_on_start:
         responses.mute(step, [response_id])
         responses.cancel(step)
@@ -91,7 +102,7 @@ def done(step: Step, event: rt.ResponseDone) -> None:
     if track is None or track.in_conversation:
         for item in response.output or ():
             if item.type == "function_call" and _whole(item, status):
-                toolcalls.called(step, item, response_id)
+                dispatch.called(step, item, response_id)
     running = {name: value for name, value in turn.responses.items() if name != response_id}
     step.update(
         turn=replace(step.state.turn, responses=running),
@@ -121,6 +132,7 @@ def _ended(
             at=step.at,
         )
     )
+    moments.ended(step, track, status)
     step.do(ResponseOver(track, status, reason, step.at))
 
 
@@ -157,7 +169,7 @@ def item_done(step: Step, event: rt.ResponseOutputItemDone) -> None:
     track = step.state.turn.responses.get(event.response_id)
     outside = track is not None and not track.in_conversation
     if event.item.type == "function_call" and _whole(event.item, "completed") and not outside:
-        toolcalls.called(step, event.item, event.response_id)
+        dispatch.called(step, event.item, event.response_id)
 
 
 def _whole(item: rt.Item, response_status: str) -> bool:
@@ -317,6 +329,7 @@ def _all_words(step: Step, response_id: str, key: history.Key, text: str, kind: 
     track = step.state.turn.responses.get(response_id)
     if track is None or track.in_conversation:
         step.history(*history.set_text(step.state.history, key, text, kind), "updated")
+        moments.said(step, text)
     step.emit(
         TranscriptEvent(
             role="assistant", delta="", item_id=key[0], final=True, text=text, at=step.at

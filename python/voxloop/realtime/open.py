@@ -15,6 +15,7 @@ from voxloop.realtime.connector import Connector
 from voxloop.realtime.runner import Runner
 from voxloop.realtime.session import Session
 from voxloop.realtime.state import initial
+from voxloop.realtime.work import check_agent
 from voxloop.tools import RunContext
 
 
@@ -54,6 +55,7 @@ async def open_session(
         raise ConfigError("give the API key to the provider, or leave provider out")
     run_context = RunContext(context)
     resolved = await resolve(agent, run_context)
+    check_agent(resolved)
     state = initial(
         resolved,
         settings,

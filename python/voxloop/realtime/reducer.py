@@ -14,10 +14,12 @@ from voxloop._errors import ProtocolError
 from voxloop.net import AudioDelta
 from voxloop.realtime import (
     commands,
+    dispatch,
     handover,
     inputs,
     latency,
     line,
+    moments,
     on_input,
     on_item,
     on_media,
@@ -127,7 +129,7 @@ def _bad_frame(work: Step, given: inputs.BadFrame) -> None:
 
 
 def _tick(work: Step, _given: inputs.Tick) -> None:
-    toolcalls.expire(work)
+    dispatch.expire(work)
     handover.expire(work)
     line.tick(work)
 
@@ -165,9 +167,10 @@ _INPUTS: Final[dict[type[object], _Handler]] = {
     inputs.Interrupt: commands.interrupt,
     inputs.Played: commands.played,
     inputs.Raw: commands.raw,
+    inputs.Examined: dispatch.examined,
     inputs.ToolFinished: toolcalls.finished,
     inputs.Answer: toolcalls.answered_by_application,
-    inputs.Decide: toolcalls.decided,
+    inputs.Decide: dispatch.decided,
     inputs.AgentReady: handover.agent_ready,
     inputs.ChangeSettings: handover.change_settings,
 }
@@ -184,6 +187,7 @@ def _settle(work: Step) -> None:
         work.do(end)
         return
     line.renew(work)
+    toolcalls.speak_when_idle(work)
     responses.release(work)
     _note_audio(work)
     active = frozenset(work.state.turn.responses)
@@ -194,6 +198,7 @@ def _settle(work: Step) -> None:
         work.update(latency=ledger)
         if over is not None:
             work.do(TurnOver(over))
+        moments.settled(work)
     _show(work, _state(work.state, work.at))
 
 

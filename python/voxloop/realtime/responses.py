@@ -23,6 +23,8 @@ KEPT_MUTED = 64
 
 def begin_turn(step: Step, mark: latency.Mark) -> None:
     """Start the clock of a turn; one whose answer has begun is closed before."""
+    if step.state.agent.hops:
+        step.update(agent=replace(step.state.agent, hops=0))
     ledger, over = latency.finish(step.state.latency)
     if over is not None:
         step.do(TurnOver(over))

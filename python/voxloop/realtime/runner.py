@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import json
 import logging
 import time
 from dataclasses import dataclass
@@ -13,16 +11,16 @@ import trio
 
 from voxloop._bridge import checkpoint
 from voxloop._errors import ProtocolError, UseAfterClose, VoxloopError
-from voxloop.agents import Handoff, resolve
-from voxloop.net import AudioDelta, Frame, MediaCut, MediaLink
+from voxloop.net import Frame
 from voxloop.realtime import effects, inputs, reducer
 from voxloop.realtime.connector import Connection, Connector
 from voxloop.realtime.events import AudioEvent, ErrorEvent, Event
 from voxloop.realtime.observe import Observer
 from voxloop.realtime.recording import Recording
-from voxloop.realtime.state import Backlog, Call, State
+from voxloop.realtime.state import Backlog, State
 from voxloop.realtime.subscribers import Hub
-from voxloop.tools import RunContext, Tool, run_tool
+from voxloop.realtime.work import Workshop
+from voxloop.tools import RunContext
 from voxloop.wire import realtime as rt
 
 GAP_BYTES = 16 * 1024 * 1024
@@ -74,7 +72,7 @@ class Runner:
         self.recordings: tuple[Recording, ...] = ()
         self._gap = _Gap()
         self._nursery = nursery
-        self._limiter = trio.CapacityLimiter(state.config.tool_concurrency)
+        self.work = Workshop(self, nursery, context, state.config)
         self._timer = _Timer()
         self._error: VoxloopError | None = None
 
@@ -93,6 +91,7 @@ class Runner:
         self.feed(inputs.Start(time.monotonic(), time.time()))
         self._connector.begun.set()
         self._nursery.start_soon(self._timer.run, self)
+        self._nursery.start_soon(self.work.hooks.run)
 
     async def aclose(self) -> None:
         """End the session: nothing more is sent, the connection is closed, all tasks are cancelled.
@@ -190,11 +189,19 @@ class Runner:
                 case effects.Send():
                     self._send(effect)
                 case effects.Emit(event=event):
-                    self._emit(event)
-                case effects.RunTool(call=call, tool=tool):
-                    self._nursery.start_soon(self._run_tool, call, tool)
-                case effects.RunHandoff(call=call, handoff=handoff):
-                    self._nursery.start_soon(self._run_handoff, call, handoff)
+                    self.events.publish(event)
+                    self.observer.event(event, self.state)
+                    for recording in self.recordings:
+                        recording.event(event)
+                case (
+                    effects.RunTool()
+                    | effects.RunHandoff()
+                    | effects.Examine()
+                    | effects.Explain()
+                    | effects.CancelTool()
+                    | effects.Hook()
+                ):
+                    self.work.do(effect, self.state)
                 case effects.ResponseOver():
                     self.observer.response_over(effect)
                 case effects.TurnOver():
@@ -245,6 +252,10 @@ class Runner:
         self.events.finish(effect.error)
         self.wire.finish(effect.error)
 
+    def tell(self, event: ErrorEvent) -> None:
+        """Tell the application of an error that the session survives."""
+        self.events.publish(event)
+
     def take(self, connection: Connection, frame: Frame) -> bool:
         """Handle a frame; False if it came on a connection that is not in use."""
         if connection is not self._connector.current or self.state.line.epoch != connection.epoch:
@@ -281,52 +292,6 @@ class Runner:
             _log.exception("a frame of the server could not be handled")
             failure = ProtocolError("a frame of the server could not be handled; see the log")
             self.events.publish(ErrorEvent(error=failure, at=at))
-
-    def _received(self, event: rt.ServerMessage, at: float) -> inputs.Input:
-        """An event that came as text; sound among it still belongs to the sink, if there is one."""
-        if self.media is not None and isinstance(event, rt.ResponseOutputAudioDelta):
-            place = (event.item_id, event.response_id, event.content_index)
-            if self.media.deliver(*place, event.delta):
-                self.observer.audio_taken(len(event.delta))
-                return inputs.SoundTaken(event, at)
-        if (
-            self.media is not None
-            and isinstance(event, rt.SessionUpdated)
-            and self._media_epoch != self.state.line.epoch
-        ):  # another connection, which knows the formats by now
-            self.bind_media(self.media)
-        return inputs.Received(event, at)
-
-    async def _run_tool(self, call: Call, tool: Tool) -> None:
-        context = self.context.for_agent(call.agent.agent.name).for_call(
-            tool_name=call.name, call_id=call.call_id, arguments=call.arguments
-        )
-        async with self._limiter:
-            outcome = await run_tool(tool, call.arguments, context=context)
-        self.feed(
-            inputs.ToolFinished(
-                call.call_id, outcome.output, outcome.status, outcome.duration, time.monotonic()
-            )
-        )
-
-    async def _run_handoff(self, call: Call, handoff: Handoff) -> None:
-        started = time.monotonic()
-        target = handoff.agent
-        try:
-            if handoff.on_handoff is not None:
-                answer = handoff.on_handoff(self.context.for_agent(call.agent.agent.name))
-                if inspect.isawaitable(answer):
-                    await answer
-            agent = await resolve(target, self.context)
-        except Exception as error:
-            _log.debug("handoff %r failed", call.name, exc_info=error)
-            text = f"The handoff to {target.name} failed: {type(error).__name__}."
-            now = time.monotonic()
-            self.feed(inputs.ToolFinished(call.call_id, text, "error", now - started, now))
-            self.events.publish(ErrorEvent(error=_as_error(error, target.name), at=now))
-            return
-        message = json.dumps({"assistant": target.name}, ensure_ascii=False)
-        self.feed(inputs.AgentReady(agent, call.call_id, message, time.monotonic()))
 
 
 class _Gap:
@@ -380,11 +345,3 @@ def _audio_bytes(event: Event) -> int:
 
 def _wire_bytes(event: WireEvent) -> int:
     return len(event.data)
-
-
-def _as_error(error: Exception, agent: str) -> VoxloopError:
-    if isinstance(error, VoxloopError):
-        return error
-    wrapped = VoxloopError(f"the handoff to {agent!r} failed", code="handoff_failed")
-    wrapped.__cause__ = error
-    return wrapped

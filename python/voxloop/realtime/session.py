@@ -27,6 +27,7 @@ from voxloop.realtime.runner import Runner, WireEvent
 from voxloop.realtime.subscribers import Subscription
 from voxloop.realtime.uplink import Uplink
 from voxloop.realtime.usage import Usage
+from voxloop.realtime.work import check_agent
 from voxloop.tools import to_text
 from voxloop.wire import realtime as rt
 
@@ -406,27 +407,34 @@ class Session:
         await self._runner.room()
         self._runner.command(inputs.Answer(call_id, text, time.monotonic()))
 
-    async def approve_tool_call(self, call_id: str) -> None:
+    async def approve_tool_call(self, call_id: str, *, always: bool = False) -> None:
         """Let a call run that waits for approval.
+
+        Args:
+            call_id: From the `ToolCallEvent`.
+            always: Also all other calls of the tool, those that wait and those to come.
 
         Raises:
             ConfigError: No such call waits.
         """
         await self._runner.room()
-        self._runner.command(inputs.Decide(call_id, True, None, time.monotonic()))
+        self._runner.command(inputs.Decide(call_id, True, None, time.monotonic(), always))
 
-    async def reject_tool_call(self, call_id: str, *, message: str | None = None) -> None:
+    async def reject_tool_call(
+        self, call_id: str, *, message: str | None = None, always: bool = False
+    ) -> None:
         """Answer a call that waits for approval without running it.
 
         Args:
             call_id: From the `ToolCallEvent`.
-            message: What the model is told.
+            message: What the model is told; else a formatter's words or the usual ones.
+            always: Also all other calls of the tool, with the same message.
 
         Raises:
             ConfigError: No such call waits.
         """
         await self._runner.room()
-        self._runner.command(inputs.Decide(call_id, False, message, time.monotonic()))
+        self._runner.command(inputs.Decide(call_id, False, message, time.monotonic(), always))
 
     async def update_agent(self, agent: Agent) -> None:
         """Let another agent answer from now on.
@@ -439,6 +447,7 @@ class Session:
             ConcurrencyError: A handoff is under way.
         """
         resolved = await resolve(agent, self._runner.context)
+        check_agent(resolved)
         await self._runner.room()
         self._runner.command(inputs.AgentReady(resolved, None, "", time.monotonic()))
 

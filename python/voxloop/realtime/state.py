@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from voxloop.agents import ResolvedAgent
+from voxloop.agents import Agent, ResolvedAgent
 from voxloop.realtime.config import RunConfig, SessionModelSettings
 from voxloop.realtime.events import AgentState
 from voxloop.realtime.history import History
@@ -17,6 +17,7 @@ from voxloop.realtime.ring import Ring, empty
 from voxloop.realtime.sequencer import Sequencer
 from voxloop.realtime.settings import Payload
 from voxloop.realtime.usage import Usage
+from voxloop.tools import Approvals, Respond
 from voxloop.wire import realtime as rt
 
 CallKind: TypeAlias = Literal["function", "application", "handoff"]
@@ -99,11 +100,13 @@ class AgentSlot:
         current: The agent whose settings the server has.
         moving: A handoff is under way.
         moved_in: Response in which the last handoff was called.
+        hops: Handoffs since the user's turn began.
     """
 
     current: ResolvedAgent
     moving: bool = False
     moved_in: str | None = None
+    hops: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +116,7 @@ class ResponseTrack:
     Attributes:
         response_id: Its id.
         agent: Name of the agent that began it.
+        by: The agent itself, as it was then.
         in_conversation: It is part of the conversation.
         asked_at: When it was asked for; None if the server began it by itself.
         created_at: When it began.
@@ -122,6 +126,7 @@ class ResponseTrack:
 
     response_id: str
     agent: str
+    by: ResolvedAgent | None = None
     in_conversation: bool = True
     asked_at: float | None = None
     created_at: float = 0.0
@@ -139,6 +144,8 @@ class Turn:
         muted: Responses that were stopped: nothing more of them is passed on.
         outside: Event ids of requests for responses outside the conversation.
         shown: The state that the application was told last.
+        word: The agent that has the word, once it has said or done something in the turn.
+        said: What it has said in the turn.
     """
 
     speaking: bool = False
@@ -146,6 +153,8 @@ class Turn:
     muted: tuple[str, ...] = ()
     outside: Mapping[str, float] = field(default_factory=dict)
     shown: AgentState | None = None
+    word: Agent | None = None
+    said: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +185,12 @@ class Call:
 
     Attributes:
         agent: The agent that made it, with the tools that it had then.
-        status: ``"approval"``, ``"running"`` or ``"answered"``.
+        status: ``"checking"`` whether it may run at all, ``"approval"``, ``"running"`` or
+            ``"answered"``.
         called_at: When it came.
         deadline: When it is answered for want of an answer.
         respond: Whether the model goes on once it is answered.
+        in_conversation: The response that made it is part of the conversation.
     """
 
     call_id: str
@@ -189,10 +200,11 @@ class Call:
     response_id: str
     agent: ResolvedAgent
     kind: CallKind
-    status: Literal["approval", "running", "answered"]
+    status: Literal["checking", "approval", "running", "answered"]
     called_at: float
     deadline: float | None = None
-    respond: bool = True
+    respond: Respond = True
+    in_conversation: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,20 +214,31 @@ class Batch:
     Attributes:
         open: Calls without an answer.
         wanted: One of them wants the model to go on.
+        later: One of them wants that once nobody speaks.
         over: The response has ended.
     """
 
     open: frozenset[str] = frozenset()
     wanted: bool = False
+    later: bool = False
     over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ToolState:
-    """All calls that matter: the open ones, and enough of the answered to know repetitions."""
+    """All calls that matter: the open ones, and enough of the answered to know repetitions.
+
+    Attributes:
+        calls: By call id.
+        batches: Those of running calls, by response.
+        approvals: What was decided so far.
+        when_idle: The model is to go on with an output once nobody speaks.
+    """
 
     calls: Mapping[str, Call] = field(default_factory=dict)
     batches: Mapping[str, Batch] = field(default_factory=dict)
+    approvals: Approvals = field(default_factory=Approvals)
+    when_idle: bool = False
 
     @property
     def running(self) -> bool:

@@ -1,0 +1,253 @@
+"""What a session has others do: tools, handoffs, the questions about them, and hooks."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from typing import Any, Protocol, TypeAlias
+
+import trio
+
+from voxloop._errors import ConfigError, ModelBehaviorError, ToolError, VoxloopError
+from voxloop.agents import Handoff, ResolvedAgent, call_hooks, resolve
+from voxloop.realtime import effects, inputs
+from voxloop.realtime.config import RunConfig
+from voxloop.realtime.events import ErrorEvent
+from voxloop.realtime.state import Call, State
+from voxloop.tools import (
+    RunContext,
+    Tool,
+    approval_needed,
+    format_failure,
+    is_enabled,
+    run_tool,
+    unknown_tool,
+)
+
+KEPT_HOOKS = 1024
+"""Calls of hooks that may wait for a slow one; the oldest are left out, and the log says so."""
+
+Effect: TypeAlias = (
+    effects.RunTool
+    | effects.RunHandoff
+    | effects.Examine
+    | effects.Explain
+    | effects.CancelTool
+    | effects.Hook
+)
+
+_log = logging.getLogger("voxloop.realtime")
+
+
+class Owner(Protocol):
+    """The session, as its workers see it."""
+
+    def feed(self, given: inputs.Input) -> VoxloopError | None:
+        """Take one input."""
+        ...
+
+    def tell(self, event: ErrorEvent) -> None:
+        """Tell the application of an error."""
+        ...
+
+
+class Workshop:
+    """Carries out effects that take time; each is a task of the session's nursery.
+
+    What a task comes to goes back as one input. One that is cancelled gives nothing back.
+    """
+
+    def __init__(
+        self, owner: Owner, nursery: trio.Nursery, context: RunContext[Any], config: RunConfig
+    ) -> None:
+        self.hooks = HookLine(config, context)
+        self._owner = owner
+        self._nursery = nursery
+        self._context = context
+        self._config = config
+        # Two limits: an abandoned thread keeps its place among the threads, and must not also
+        # keep a coroutine tool from starting.
+        self._slots = trio.CapacityLimiter(config.tool_concurrency)
+        self._threads = trio.CapacityLimiter(config.tool_concurrency)
+        self._scopes: dict[str, trio.CancelScope] = {}
+
+    def do(self, effect: Effect, _state: State) -> None:
+        """Begin one of them."""
+        match effect:
+            case effects.RunTool(call=call, tool=tool):
+                self._nursery.start_soon(self._run_tool, call, tool)
+            case effects.RunHandoff(call=call, handoff=handoff):
+                self._nursery.start_soon(self._run_handoff, call, handoff)
+            case effects.Examine(call=call, tool=tool):
+                self._nursery.start_soon(self._examine, call, tool)
+            case effects.Explain():
+                self._nursery.start_soon(self._explain, effect)
+            case effects.CancelTool(call_id=call_id):
+                scope = self._scopes.get(call_id)
+                if scope is not None:
+                    scope.cancel()
+            case effects.Hook():
+                self.hooks.put(effect)
+
+    def _of(self, call: Call) -> RunContext[Any]:
+        return call_context(self._context, call)
+
+    async def _run_tool(self, call: Call, tool: Tool) -> None:
+        agent, context = call.agent.agent, self._of(call)
+
+        async def on_start() -> None:
+            hooks = (self._config.hooks, agent.hooks)
+            await call_hooks("on_tool_start", hooks, context, agent, tool)
+
+        with trio.CancelScope() as scope:
+            self._scopes[call.call_id] = scope
+            try:
+                async with self._slots:
+                    outcome = await run_tool(
+                        tool,
+                        call.arguments,
+                        context=context,
+                        limiter=self._threads,
+                        formatter=self._config.failure,
+                        on_start=on_start,
+                    )
+            finally:
+                del self._scopes[call.call_id]
+            self._owner.feed(
+                inputs.ToolFinished(
+                    call.call_id,
+                    outcome.output,
+                    outcome.status,
+                    outcome.duration,
+                    time.monotonic(),
+                    fatal=_fatal(outcome.error, tool) if outcome.fatal else None,
+                )
+            )
+
+    async def _examine(self, call: Call, tool: Tool) -> None:
+        context = self._of(call)
+        asks = True
+        try:
+            enabled = await is_enabled(tool.is_enabled, context, call.agent.agent)
+        except Exception as error:
+            _log.warning("is_enabled of tool %r failed: %s", tool.name, type(error).__name__)
+            enabled = False
+        if enabled:
+            asks = await approval_needed(tool, call.arguments, context=context)
+        self._owner.feed(inputs.Examined(call.call_id, enabled, asks, time.monotonic()))
+
+    async def _explain(self, effect: effects.Explain) -> None:
+        own = None if effect.tool is None else effect.tool.failure
+        text = await format_failure(effect.failure, own, self._config.failure)
+        self._owner.feed(
+            inputs.ToolFinished(
+                effect.call.call_id,
+                text,
+                effect.status,
+                None,
+                time.monotonic(),
+                respond=effect.respond,
+            )
+        )
+
+    async def _run_handoff(self, call: Call, handoff: Handoff) -> None:
+        started = time.monotonic()
+        target, context = handoff.agent, self._of(call)
+        text, respond = f"The handoff to {target.name} failed.", None
+        try:
+            if not await is_enabled(handoff.is_enabled, context, call.agent.agent):
+                text, respond = unknown_tool(call.name, call.agent.functions), False
+                raise ModelBehaviorError(f"the handoff {call.name!r} is switched off")
+            message = await handoff.accept(context, call.arguments)
+            agent = await resolve(target, self._context)
+            check_agent(agent)
+        except Exception as error:
+            _log.debug("handoff %r failed", call.name, exc_info=error)
+            if isinstance(error, ModelBehaviorError):  # its text is meant for the model
+                text = text if respond is False else error.message
+            now = time.monotonic()
+            self._owner.feed(
+                inputs.ToolFinished(call.call_id, text, "error", now - started, now, respond)
+            )
+            self._owner.tell(ErrorEvent(error=_as_error(error, target.name), at=now))
+            return
+        self._owner.feed(inputs.AgentReady(agent, call.call_id, message, time.monotonic()))
+
+
+class HookLine:
+    """Calls hooks one after the other, in the order of what happened."""
+
+    def __init__(self, config: RunConfig, context: RunContext[Any]) -> None:
+        self._config = config
+        self._context = context
+        self._waiting: deque[effects.Hook] = deque()
+        self._filled = trio.Event()
+        self.dropped = 0
+
+    def put(self, effect: effects.Hook) -> None:
+        """Have a hook called."""
+        if len(self._waiting) >= KEPT_HOOKS:
+            self._waiting.popleft()
+            self.dropped += 1
+            if self.dropped == 1:
+                _log.warning("hooks are too slow for the session: the oldest calls are left out")
+        self._waiting.append(effect)
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Call them until cancelled."""
+        while True:
+            while not self._waiting:
+                self._filled = trio.Event()
+                await self._filled.wait()
+            await self._call(self._waiting.popleft())
+
+    async def _call(self, effect: effects.Hook) -> None:
+        agent = effect.agent
+        hooks = (self._config.hooks, agent.hooks)
+        context = self._context.for_agent(agent.name)
+        arguments: tuple[object, ...] = (agent, *effect.arguments)
+        if effect.name == "on_handoff":  # told from the one before to the one after
+            arguments = (*effect.arguments, agent)
+        elif effect.call is not None:
+            context = call_context(self._context, effect.call)
+        await call_hooks(effect.name, hooks, context, *arguments)
+
+
+def call_context(context: RunContext[Any], call: Call) -> RunContext[Any]:
+    """The run, seen from inside one call."""
+    return context.for_agent(call.agent.agent.name).for_call(
+        tool_name=call.name, call_id=call.call_id, arguments=call.arguments
+    )
+
+
+def check_agent(resolved: ResolvedAgent) -> None:
+    """Refuse what a realtime session cannot do.
+
+    Raises:
+        ConfigError: A handoff has an ``input_filter``: the history lives on the server.
+    """
+    for handoff in resolved.handoffs.values():
+        if handoff.input_filter is not None:
+            raise ConfigError(
+                f"the handoff to {handoff.agent.name!r} has an input_filter, which a realtime "
+                "session cannot apply: the server holds the conversation. Leave it out, and take "
+                "items out with session.delete_item"
+            )
+
+
+def _fatal(error: Exception | None, tool: Tool) -> VoxloopError:
+    if isinstance(error, VoxloopError):
+        return error
+    wrapped = ToolError(f"tool {tool.name!r} failed: {type(error).__name__}", tool=tool.name)
+    wrapped.__cause__ = error
+    return wrapped
+
+
+def _as_error(error: Exception, agent: str) -> VoxloopError:
+    if isinstance(error, VoxloopError):
+        return error
+    wrapped = VoxloopError(f"the handoff to {agent!r} failed", code="handoff_failed")
+    wrapped.__cause__ = error
+    return wrapped
