@@ -7,7 +7,7 @@ from dataclasses import replace
 import msgspec
 
 from voxloop._errors import ConfigError
-from voxloop.realtime import dispatch, history, inputs, playback, responses, ring
+from voxloop.realtime import dispatch, guards, history, inputs, playback, responses, ring
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
 
@@ -34,14 +34,16 @@ def commit_audio(step: Step, command: inputs.CommitAudio) -> None:
         respond = True  # without turn detection no one else answers, and nothing has to be awaited
     event_id = step.new_id("commit")
     step.send(rt.InputAudioBufferCommit(event_id=event_id))
-    commits = (*state.input.commits, None if respond is None else False)
+    later = bool(respond) and guards.gated(state)  # once it is known what the turn says
+    commits = (*state.input.commits, None if respond is None else later)
     step.update(
         input=replace(state.input, uncommitted=0, commits=commits),
         ring=ring.commit(step.state.ring, event_id),
     )
     if respond:
         responses.begin_turn(step, "requested")
-        responses.request(step)
+        if not later:
+            responses.request(step)
 
 
 def clear_audio(step: Step, _command: inputs.ClearAudio) -> None:
@@ -63,12 +65,16 @@ def add_item(step: Step, command: inputs.AddItem) -> None:
     step.send(event)
     backlog = step.state.backlog
     step.update(backlog=replace(backlog, creates=(*backlog.creates, event)))
-    if command.respond:
+    if command.respond and item.role == "user" and guards.gated(step.state):
+        responses.begin_turn(step, "requested")
+        guards.hold(step, item.id or "", guards.message_text(item))
+    elif command.respond:
         respond(step, inputs.Respond(None, command.at))
 
 
 def delete_item(step: Step, command: inputs.DeleteItem) -> None:
     """Take an item out."""
+    guards.forget(step, command.item_id)
     if not step.state.line.up:
         forget_item(step, command.item_id)
         return

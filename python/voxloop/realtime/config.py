@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from voxloop._errors import ConfigError
-from voxloop.agents import Hooks
+from voxloop.agents import Hooks, InputGuardrail, OutputGuardrail
+from voxloop.realtime.events import GuardrailAction, GuardrailTrippedEvent
 from voxloop.realtime.reconnect import Reconnect
 from voxloop.tools import FailureFormatter
+from voxloop.tools.guardrail import as_guardrails
 
 DEFAULT_MODEL = "gpt-realtime"
 DEFAULT_VOICE = "marin"
@@ -28,11 +30,16 @@ ToolChoice: TypeAlias = str | Mapping[str, object]
 JsonMapping: TypeAlias = Mapping[str, object]
 
 _WIRE_FORMATS: dict[str, dict[str, object]] = {"pcm16": {"type": "audio/pcm", "rate": 24_000}}
+NO_TRANSCRIPTS = (
+    "input guardrails look at the transcript of what the user said: "
+    "give SessionModelSettings.transcription"
+)
 _POSITIVE = (
     "tool_concurrency",
     "approval_timeout",
     "update_timeout",
     "close_timeout",
+    "transcript_timeout",
     "max_handoffs",
 )
 _SERVER_ONLY = ("threshold", "prefix_padding_ms", "silence_duration_ms", "idle_timeout_ms")
@@ -240,6 +247,14 @@ class RunConfig:
         failure: Words what the model reads about calls that came to nothing, where the tool has
             no formatter of its own.
         hooks: Called for whichever agent has the word.
+        input_guardrails: Look at what the user says, beside those of the agent. While there are
+            any, the server does not answer a turn by itself: its transcript is looked at first.
+        output_guardrails: Look at what the agent says, beside those of the agent.
+        guardrail_action: What becomes of an answer that a guardrail rejects: ``"cancel"`` stops
+            it, ``"say"`` stops it and lets the model say the guardrail's message, ``"event"``
+            only tells the application; or a function from `GuardrailTrippedEvent` to one of them.
+        transcript_timeout: Seconds that a turn may wait for its transcript; then it counts as one
+            that no guardrail could look at.
         max_handoffs: Handoffs between two turns of the user; the next one is refused, and the
             model is told to answer.
 
@@ -256,10 +271,24 @@ class RunConfig:
     close_timeout: float = 2.0
     failure: FailureFormatter | None = None
     hooks: Hooks | None = field(default=None, hash=False)
+    input_guardrails: tuple[InputGuardrail, ...] = ()
+    output_guardrails: tuple[OutputGuardrail, ...] = ()
+    guardrail_action: GuardrailAction | Callable[[GuardrailTrippedEvent], GuardrailAction] = "say"
+    transcript_timeout: float = 10.0
     max_handoffs: int = 8
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tools_to_approve", frozenset(self.tools_to_approve))
+        for field_name, kind in (
+            ("input_guardrails", InputGuardrail),
+            ("output_guardrails", OutputGuardrail),
+        ):
+            given = as_guardrails(getattr(self, field_name), kind, owner="the session")
+            object.__setattr__(self, field_name, given)
+        if not callable(self.guardrail_action):
+            _one_of("guardrail_action", self.guardrail_action, ("cancel", "say", "event"))
+        if self.input_guardrails and self.model_settings.transcription is None:
+            raise ConfigError(NO_TRANSCRIPTS)
         for name in _POSITIVE:
             if getattr(self, name) <= 0:
                 raise ConfigError(f"RunConfig.{name} is {getattr(self, name)}; it must be positive")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from voxloop._errors import VoxloopError
-from voxloop.agents import Agent, Handoff
+from voxloop.agents import Agent, Handoff, ResolvedAgent
 from voxloop.realtime.events import Event
 from voxloop.realtime.latency import TurnMetrics
 from voxloop.realtime.state import Call, ResponseTrack
@@ -62,6 +62,15 @@ class Hook:
     agent: Agent
     arguments: tuple[object, ...] = ()
     call: Call | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckInput:
+    """Have a turn of the user looked at; comes back as `inputs.Judged`."""
+
+    item_id: str
+    text: str
+    agent: ResolvedAgent
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +148,7 @@ Effect: TypeAlias = (
     | Explain
     | CancelTool
     | Hook
+    | CheckInput
     | RunTool
     | RunHandoff
     | ResponseOver

@@ -1,4 +1,4 @@
-"""What a session tells the application: fourteen frozen classes to `match` on.
+"""What a session tells the application: fifteen frozen classes to `match` on.
 
 Every event has ``at``: ``time.monotonic()`` seconds at which the frame behind it reached this
 machine, or at which the session acted.
@@ -18,6 +18,7 @@ from voxloop.realtime.usage import Usage
 AgentState: TypeAlias = Literal[
     "listening", "user_speaking", "thinking", "tool_running", "speaking", "reconnecting", "closed"
 ]
+GuardrailAction: TypeAlias = Literal["cancel", "say", "event"]
 SpeechKind: TypeAlias = Literal["started", "stopped", "idle"]
 
 
@@ -97,6 +98,7 @@ class TranscriptEvent:
         item_id: The message they belong to.
         final: The message is complete, and ``text`` is the whole of it.
         text: The whole text when ``final``, else None.
+        response_id: The agent's response; empty for words of the user.
     """
 
     role: Literal["user", "assistant"]
@@ -104,6 +106,7 @@ class TranscriptEvent:
     item_id: str
     final: bool = False
     text: str | None = None
+    response_id: str = ""
     at: float = 0.0
 
 
@@ -189,6 +192,32 @@ class SpeechEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GuardrailTrippedEvent:
+    """A guardrail has stopped an answer of the agent, or a turn of the user.
+
+    There is one for each response at most.
+
+    Attributes:
+        stage: ``"output"`` for what the agent says, ``"input"`` for what the user said.
+        guardrails: Names of all that did not let it pass.
+        text: What they looked at.
+        message: What stands in its place.
+        item_id: The message.
+        response_id: The response; empty for a turn of the user.
+        action: What is done: the answer is cancelled, cancelled and the message said, or nothing.
+    """
+
+    stage: Literal["input", "output"]
+    guardrails: tuple[str, ...]
+    text: str = field(repr=False)
+    message: str
+    item_id: str
+    response_id: str = ""
+    action: GuardrailAction = "say"
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReconnectingEvent:
     """The connection is lost, and another attempt to make it follows.
 
@@ -253,6 +282,7 @@ Event: TypeAlias = (
     | HandoffEvent
     | HistoryEvent
     | SpeechEvent
+    | GuardrailTrippedEvent
     | ReconnectingEvent
     | ReconnectedEvent
     | ErrorEvent

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from voxloop._errors import ConcurrencyError, ConfigError, VoxloopError
 from voxloop.agents import ResolvedAgent
-from voxloop.realtime import moments, toolcalls
+from voxloop.realtime import guards, moments, toolcalls
 from voxloop.realtime.config import SessionModelSettings
 from voxloop.realtime.effects import End
 from voxloop.realtime.events import HandoffEvent
@@ -151,7 +151,10 @@ def expire(step: Step) -> None:
 
 def _take_over(step: Step, handover: Handover) -> None:
     slot = step.state.agent
+    gated = guards.gated(step.state)
     step.update(agent=replace(slot, current=handover.agent, moving=False))
+    if guards.gated(step.state) != gated:
+        _follow(step)
     step.emit(
         HandoffEvent(
             from_agent=slot.current.agent.name,
@@ -186,6 +189,7 @@ def _target(step: Step, agent: ResolvedAgent, settings: SessionModelSettings) ->
         tools=agent.schemas,
         voice=agent.agent.voice,
         attached=step.state.link.attached,
+        gated=bool(guards.input_guardrails(step.state.config, agent.agent)),
     )
 
 
@@ -235,6 +239,8 @@ def _follow(step: Step) -> None:
     """Act on the turn detection of the settings until the server confirms its own."""
     settings = step.state.settings
     link = replace(
-        step.state.link, answers=settings.server_answers, interrupts=settings.server_interrupts
+        step.state.link,
+        answers=settings.server_answers and not guards.gated(step.state),
+        interrupts=settings.server_interrupts,
     )
     step.update(link=link)

@@ -14,6 +14,7 @@ from voxloop.agents import ResolvedAgent
 from voxloop.net import AudioDelta
 from voxloop.net import MediaCut as NativeCut
 from voxloop.realtime.config import SessionModelSettings
+from voxloop.realtime.events import GuardrailTrippedEvent
 from voxloop.wire import realtime as rt
 
 
@@ -200,6 +201,25 @@ class Examined:
 
 
 @dataclass(frozen=True, slots=True)
+class Tripped:
+    """A guardrail stops an answer; with an error it ends the session."""
+
+    event: GuardrailTrippedEvent
+    error: VoxloopError | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The guardrails have looked at a turn of the user; without an event they let it pass."""
+
+    item_id: str
+    event: GuardrailTrippedEvent | None
+    error: VoxloopError | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class ToolFinished:
     """A function came to its end; with ``fatal`` the session ends as well.
 
@@ -284,6 +304,8 @@ Input: TypeAlias = (
     | Interrupt
     | Played
     | Examined
+    | Tripped
+    | Judged
     | ToolFinished
     | Answer
     | Decide

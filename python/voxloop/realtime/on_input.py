@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from voxloop._errors import SpeechToTextError
-from voxloop.realtime import dispatch, history, latency, responses, ring, sequencer
+from voxloop.realtime import dispatch, guards, history, latency, responses, ring, sequencer
 from voxloop.realtime.events import SpeechEvent, SpeechKind, TranscriptEvent
 from voxloop.realtime.step import Step
 from voxloop.realtime.usage import of_transcription
@@ -61,7 +61,9 @@ def committed(step: Step, event: rt.InputAudioBufferCommitted) -> None:
             input=replace(buffer, ended_by_server=True, stopped_item=None, stopped_ms=None),
             ring=ring.taken(step.state.ring, event.item_id, until),
         )
-        if step.state.link.answers:
+        if guards.gated(step.state) and step.state.settings.server_answers:
+            guards.hold(step, event.item_id)
+        elif step.state.link.answers:
             step.update(sequencer=sequencer.expect(step.state.sequencer, step.at))
         return
     wanted, *rest = buffer.commits
@@ -70,8 +72,8 @@ def committed(step: Step, event: rt.InputAudioBufferCommitted) -> None:
         ring=ring.confirmed(step.state.ring, event.item_id),
     )
     # What follows a turn that the server has ended and answered is only the silence after it.
-    if wanted is None and not buffer.ended_by_server:
-        responses.request(step)
+    if wanted or (wanted is None and not buffer.ended_by_server):
+        guards.ask(step, event.item_id)
 
 
 def cleared(step: Step, _event: rt.InputAudioBufferCleared) -> None:
@@ -97,6 +99,7 @@ def transcript_completed(
     )
     step.history(*history.transcribed(step.state.history, event.item_id, event.transcript))
     _said(step, event.item_id, "", event.transcript)
+    guards.look(step, event.item_id, event.transcript)
 
 
 def transcript_failed(step: Step, event: rt.ConversationItemInputAudioTranscriptionFailed) -> None:
@@ -104,6 +107,7 @@ def transcript_failed(step: Step, event: rt.ConversationItemInputAudioTranscript
     reason = event.error.message or event.error.code or "no reason given"
     step.error(SpeechToTextError(f"the user's speech was not transcribed: {reason}"))
     step.history(*history.set_status(step.state.history, event.item_id, "incomplete"), "updated")
+    guards.unknown(step, event.item_id)
 
 
 def _said(step: Step, item_id: str, delta: str, text: str | None = None) -> None:

@@ -320,7 +320,15 @@ def _words(step: Step, response_id: str, key: history.Key, delta: str) -> None:
     if inside:
         step.history(history.draft(step.state.history, key, delta), None, "updated")
         step.update(latency=latency.note(step.state.latency, "first_text", step.at))
-    step.emit(TranscriptEvent(role="assistant", delta=delta, item_id=key[0], at=step.at))
+    step.emit(
+        TranscriptEvent(
+            role="assistant",
+            delta=delta,
+            item_id=key[0],
+            response_id=response_id,
+            at=step.at,
+        )
+    )
 
 
 def _all_words(step: Step, response_id: str, key: history.Key, text: str, kind: str) -> None:
@@ -332,7 +340,13 @@ def _all_words(step: Step, response_id: str, key: history.Key, text: str, kind: 
         moments.said(step, text)
     step.emit(
         TranscriptEvent(
-            role="assistant", delta="", item_id=key[0], final=True, text=text, at=step.at
+            role="assistant",
+            delta="",
+            item_id=key[0],
+            final=True,
+            text=text,
+            response_id=response_id,
+            at=step.at,
         )
     )
 

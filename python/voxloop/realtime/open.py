@@ -55,7 +55,7 @@ async def open_session(
         raise ConfigError("give the API key to the provider, or leave provider out")
     run_context = RunContext(context)
     resolved = await resolve(agent, run_context)
-    check_agent(resolved)
+    check_agent(resolved, settings.model_settings)
     state = initial(
         resolved,
         settings,

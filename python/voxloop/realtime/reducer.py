@@ -15,6 +15,7 @@ from voxloop.net import AudioDelta
 from voxloop.realtime import (
     commands,
     dispatch,
+    guards,
     handover,
     inputs,
     latency,
@@ -106,6 +107,7 @@ def deadline(state: State) -> float | None:
     times = [call.deadline for call in state.tools.calls.values() if call.status != "answered"]
     times += [update.deadline for update in state.link.pending if update.handover is not None]
     times += [state.sequencer.expected_until, line.deadline(state)]
+    times += [gate.until for gate in state.gates.values()]
     if state.turn.shown == "speaking":
         times.append(state.playback.deadline())
     return min((when for when in times if when is not None), default=None)
@@ -130,6 +132,7 @@ def _bad_frame(work: Step, given: inputs.BadFrame) -> None:
 
 def _tick(work: Step, _given: inputs.Tick) -> None:
     dispatch.expire(work)
+    guards.expire(work)
     handover.expire(work)
     line.tick(work)
 
@@ -167,6 +170,8 @@ _INPUTS: Final[dict[type[object], _Handler]] = {
     inputs.Interrupt: commands.interrupt,
     inputs.Played: commands.played,
     inputs.Raw: commands.raw,
+    inputs.Tripped: guards.tripped,
+    inputs.Judged: guards.judged,
     inputs.Examined: dispatch.examined,
     inputs.ToolFinished: toolcalls.finished,
     inputs.Answer: toolcalls.answered_by_application,
@@ -193,7 +198,7 @@ def _settle(work: Step) -> None:
     active = frozenset(work.state.turn.responses)
     work.update(playback=playback.pruned(work.state.playback, work.at, active))
     state = work.state
-    if not state.sequencer.busy and not state.tools.running:
+    if not state.sequencer.busy and not state.tools.running and not state.gates:
         ledger, over = latency.finish(state.latency)
         work.update(latency=ledger)
         if over is not None:
@@ -220,7 +225,7 @@ def _state(state: State, at: float) -> AgentState:
         return "speaking"
     if state.tools.running:
         return "tool_running"
-    return "thinking" if state.sequencer.busy else "listening"
+    return "thinking" if state.sequencer.busy or state.gates else "listening"
 
 
 def _show(work: Step, state: AgentState) -> None:

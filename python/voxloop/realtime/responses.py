@@ -99,6 +99,33 @@ def cancel(step: Step) -> None:
         step.update(sequencer=replace(state, cancel_on_start=True))
 
 
+def stop(step: Step, response_id: str) -> None:
+    """Stop one response and what is left to play of it; others go on."""
+    state = step.state
+    mute(step, [response_id])
+    positions = state.playback.positions(step.at)
+    mine = [p for p in positions if p.item.response_id == response_id]
+    unheard = [p for p in mine if not p.finished or not p.item.complete]
+    if unheard:
+        first = unheard[0]
+        step.emit(
+            AudioInterruptedEvent(
+                item_id=first.item.item_id, heard_ms=_audio_end(first), at=step.at
+            )
+        )
+        for position in unheard:
+            _truncate(step, position)
+        step.update(latency=latency.interrupted(step.state.latency))
+        left = tuple(p.item for p in positions if p.item.response_id != response_id)
+        gone = sum(p.item.received_ms - p.played_ms for p in mine) / 1000.0
+        ends_at = max(step.at, state.playback.ends_at - gone)
+        step.update(playback=Playback(left, ends_at))
+    if state.sequencer.active == response_id:
+        cancel(step)
+    elif response_id in state.turn.responses:  # outside the conversation
+        step.send(rt.ResponseCancel(event_id=step.new_id("cancel"), response_id=response_id))
+
+
 def cut_playback(step: Step) -> None:
     """Mute what runs, tell the application, and cut what was not played to its end.
 

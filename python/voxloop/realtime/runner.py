@@ -19,6 +19,7 @@ from voxloop.realtime.observe import Observer
 from voxloop.realtime.recording import Recording
 from voxloop.realtime.state import Backlog, State
 from voxloop.realtime.subscribers import Hub
+from voxloop.realtime.watch import Watch
 from voxloop.realtime.work import Workshop
 from voxloop.tools import RunContext
 from voxloop.wire import realtime as rt
@@ -73,6 +74,7 @@ class Runner:
         self._gap = _Gap()
         self._nursery = nursery
         self.work = Workshop(self, nursery, context, state.config)
+        self.watch = Watch(self, nursery, context, state.config)
         self._timer = _Timer()
         self._error: VoxloopError | None = None
 
@@ -190,6 +192,7 @@ class Runner:
                     self._send(effect)
                 case effects.Emit(event=event):
                     self.events.publish(event)
+                    self.watch.saw(event, self.state)
                     self.observer.event(event, self.state)
                     for recording in self.recordings:
                         recording.event(event)
@@ -202,6 +205,8 @@ class Runner:
                     | effects.Hook()
                 ):
                     self.work.do(effect, self.state)
+                case effects.CheckInput():
+                    self.watch.check_input(effect)
                 case effects.ResponseOver():
                     self.observer.response_over(effect)
                 case effects.TurnOver():

@@ -447,7 +447,7 @@ class Session:
             ConcurrencyError: A handoff is under way.
         """
         resolved = await resolve(agent, self._runner.context)
-        check_agent(resolved)
+        check_agent(resolved, self.settings)
         await self._runner.room()
         self._runner.command(inputs.AgentReady(resolved, None, "", time.monotonic()))
 

@@ -29,6 +29,7 @@ def payload(
     tools: Sequence[Mapping[str, object]],
     voice: str | Mapping[str, object] | None,
     attached: bool = False,
+    gated: bool = False,
 ) -> Payload:
     """The whole ``session`` object.
 
@@ -38,6 +39,7 @@ def payload(
         tools: The agent's tools and handoffs as JSON objects; none removes all.
         voice: The agent's own voice; it comes before that of the settings.
         attached: The session is attached to a call, whose formats are settled already.
+        gated: Turns wait for input guardrails: the server is not to answer by itself.
     """
     incoming: Payload = {
         "format": wire_format(settings.input_format),
@@ -50,6 +52,9 @@ def payload(
         "voice": _plain(voice if voice is not None else settings.voice),
         "speed": settings.speed,
     }
+    detection = incoming["turn_detection"]
+    if gated and isinstance(detection, dict):
+        incoming["turn_detection"] = {**detection, "create_response": False}
     if attached:
         del incoming["format"], outgoing["format"]
     tree: Payload = {

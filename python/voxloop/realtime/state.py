@@ -144,6 +144,7 @@ class Turn:
         muted: Responses that were stopped: nothing more of them is passed on.
         outside: Event ids of requests for responses outside the conversation.
         shown: The state that the application was told last.
+        tripped: Responses that a guardrail has stopped.
         word: The agent that has the word, once it has said or done something in the turn.
         said: What it has said in the turn.
     """
@@ -153,6 +154,7 @@ class Turn:
     muted: tuple[str, ...] = ()
     outside: Mapping[str, float] = field(default_factory=dict)
     shown: AgentState | None = None
+    tripped: tuple[str, ...] = ()
     word: Agent | None = None
     said: tuple[str, ...] = ()
 
@@ -247,6 +249,19 @@ class ToolState:
 
 
 @dataclass(frozen=True, slots=True)
+class Gated:
+    """A turn of the user that waits to be let in.
+
+    Attributes:
+        status: Its transcript is awaited, or looked at.
+        until: When the transcript is given up.
+    """
+
+    status: Literal["transcript", "checking"]
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Backlog:
     """What the application asked for and the server has not shown to have done.
 
@@ -271,6 +286,7 @@ class State:
         settings: What the server is to know, apart from the agent.
         prefix: Part of all ids made here, so that they are unique in the conversation.
         ids: How many were made.
+        gates: Turns that wait to be let in, by their item.
     """
 
     config: RunConfig
@@ -291,6 +307,7 @@ class State:
     history: History = field(default_factory=History)
     latency: Ledger = field(default_factory=Ledger)
     usage: Usage = field(default_factory=Usage)
+    gates: Mapping[str, Gated] = field(default_factory=dict)
 
 
 def initial(
@@ -303,8 +320,9 @@ def initial(
 ) -> State:
     """The state of a session that has just been opened."""
     settings = config.model_settings
+    gated = bool(config.input_guardrails or agent.agent.input_guardrails)
     link = Link(
-        answers=settings.server_answers,
+        answers=settings.server_answers and not gated,
         interrupts=settings.server_interrupts,
         attached=attached,
     )

@@ -12,7 +12,7 @@ import trio
 from voxloop._errors import ConfigError, ModelBehaviorError, ToolError, VoxloopError
 from voxloop.agents import Handoff, ResolvedAgent, call_hooks, resolve
 from voxloop.realtime import effects, inputs
-from voxloop.realtime.config import RunConfig
+from voxloop.realtime.config import NO_TRANSCRIPTS, RunConfig, SessionModelSettings
 from voxloop.realtime.events import ErrorEvent
 from voxloop.realtime.state import Call, State
 from voxloop.tools import (
@@ -161,7 +161,7 @@ class Workshop:
                 raise ModelBehaviorError(f"the handoff {call.name!r} is switched off")
             message = await handoff.accept(context, call.arguments)
             agent = await resolve(target, self._context)
-            check_agent(agent)
+            check_agent(agent, self._config.model_settings)
         except Exception as error:
             _log.debug("handoff %r failed", call.name, exc_info=error)
             if isinstance(error, ModelBehaviorError):  # its text is meant for the model
@@ -222,12 +222,15 @@ def call_context(context: RunContext[Any], call: Call) -> RunContext[Any]:
     )
 
 
-def check_agent(resolved: ResolvedAgent) -> None:
+def check_agent(resolved: ResolvedAgent, settings: SessionModelSettings) -> None:
     """Refuse what a realtime session cannot do.
 
     Raises:
-        ConfigError: A handoff has an ``input_filter``: the history lives on the server.
+        ConfigError: A handoff has an ``input_filter``: the history lives on the server. Or there
+            are input guardrails, and no transcripts that they could look at.
     """
+    if resolved.agent.input_guardrails and settings.transcription is None:
+        raise ConfigError(NO_TRANSCRIPTS)
     for handoff in resolved.handoffs.values():
         if handoff.input_filter is not None:
             raise ConfigError(
