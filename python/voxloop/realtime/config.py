@@ -14,6 +14,7 @@ from voxloop._errors import ConfigError
 from voxloop.agents import Hooks, InputGuardrail, OutputGuardrail
 from voxloop.realtime.events import GuardrailAction, GuardrailTrippedEvent
 from voxloop.realtime.reconnect import Reconnect
+from voxloop.realtime.telephone import FORMATS
 from voxloop.tools import FailureFormatter
 from voxloop.tools.guardrail import as_guardrails
 
@@ -23,13 +24,12 @@ DEFAULT_TRANSCRIPTION_MODEL = "gpt-4o-mini-transcribe"
 MIN_SPEED, MAX_SPEED = 0.25, 1.5
 MAX_OUTPUT_TOKENS = 4096
 
-Format: TypeAlias = Literal["pcm16"]
+Format: TypeAlias = Literal["pcm16", "pcmu", "pcma"]
 Modality: TypeAlias = Literal["audio", "text"]
 ApiKey: TypeAlias = str | Callable[[], str] | Callable[[], Awaitable[str]]
 ToolChoice: TypeAlias = str | Mapping[str, object]
 JsonMapping: TypeAlias = Mapping[str, object]
 
-_WIRE_FORMATS: dict[str, dict[str, object]] = {"pcm16": {"type": "audio/pcm", "rate": 24_000}}
 NO_TRANSCRIPTS = (
     "input guardrails look at the transcript of what the user said: "
     "give SessionModelSettings.transcription"
@@ -47,7 +47,7 @@ _SERVER_ONLY = ("threshold", "prefix_padding_ms", "silence_duration_ms", "idle_t
 
 def wire_format(name: str) -> dict[str, object]:
     """The JSON object of an audio format."""
-    return dict(_WIRE_FORMATS[name])
+    return FORMATS[name].to_json()
 
 
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
@@ -161,8 +161,10 @@ class SessionModelSettings:
         output_modalities: ``("audio",)`` or ``("text",)``, never both.
         voice: Voice name, or ``{"id": ...}`` of a custom voice; an agent's own voice comes first.
         speed: Rate of speech, 0.25 to 1.5.
-        input_format: Format of the audio sent; any other audio is converted by the session.
-        output_format: Format of the audio received.
+        input_format: Format of the audio sent: ``"pcm16"`` at 24,000 Hz, or ``"pcmu"`` and
+            ``"pcma"``, the G.711 of telephones at 8,000 Hz. Any audio is converted by the session.
+        output_format: Format of the audio received. G.711 is decoded: an `AudioEvent` then has
+            PCM16 at 8,000 Hz.
         turn_detection: None switches it off: the application commits and asks for responses.
         transcription: None switches it off.
         noise_reduction: None is off.
@@ -204,8 +206,8 @@ class SessionModelSettings:
             raise ConfigError(
                 f"output_modalities is {self.output_modalities!r}; give ('audio',) or ('text',)"
             )
-        _one_of("input_format", self.input_format, tuple(_WIRE_FORMATS))
-        _one_of("output_format", self.output_format, tuple(_WIRE_FORMATS))
+        _one_of("input_format", self.input_format, tuple(FORMATS))
+        _one_of("output_format", self.output_format, tuple(FORMATS))
         _in_range("speed", self.speed, MIN_SPEED, MAX_SPEED)
         if isinstance(self.tool_choice, str):
             _one_of("tool_choice", self.tool_choice, ("auto", "none", "required"))

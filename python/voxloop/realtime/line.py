@@ -22,8 +22,7 @@ from voxloop.realtime.reconnect import recoverable
 from voxloop.realtime.sequencer import Sequencer
 from voxloop.realtime.state import State
 from voxloop.realtime.step import Step
-
-BYTES_PER_MS = 48
+from voxloop.realtime.telephone import FORMATS
 
 
 def deadline(state: State) -> float | None:
@@ -260,6 +259,7 @@ def _switch(step: Step, *, planned: bool) -> None:
     for event in (*told.items, *told.audio, *step.state.backlog.held):
         step.send(event)
     dropped = step.state.ring.lost
+    per_ms = FORMATS[step.state.settings.input_format].bytes_per_ms
     closing = step.state.ring.closing
     kept = tuple(segment for segment in closing if segment.pieces)
     pairs = zip(step.state.input.commits, closing, strict=False)
@@ -279,8 +279,8 @@ def _switch(step: Step, *, planned: bool) -> None:
             planned=planned,
             replayed_items=len(told.items),
             lost_items=told.lost_items,
-            replayed_audio_ms=told.audio_bytes / BYTES_PER_MS,
-            dropped_audio_ms=dropped / BYTES_PER_MS,
+            replayed_audio_ms=told.audio_bytes / per_ms,
+            dropped_audio_ms=dropped / per_ms,
             dropped_audio_bytes=dropped,
             at=step.at,
         )

@@ -20,8 +20,7 @@ from voxloop.realtime.events import (
 )
 from voxloop.realtime.latency import TurnMetrics
 from voxloop.realtime.state import State
-
-BYTES_PER_MS = 48
+from voxloop.realtime.telephone import WireFormat
 
 
 @dataclass(slots=True)
@@ -29,8 +28,8 @@ class Totals:
     """What `realtime.session.stop` reports."""
 
     started_at: float
-    audio_in_bytes: int = 0
-    audio_out_bytes: int = 0
+    audio_in_ms: float = 0.0
+    audio_out_ms: float = 0.0
     responses: int = 0
 
 
@@ -50,18 +49,18 @@ class Observer:
                 {"model": model, "agent": agent},
             )
 
-    def audio_sent(self, data: bytes, queued_bytes: int) -> None:
+    def audio_sent(self, data: bytes, queued_bytes: int, form: WireFormat) -> None:
         """A piece of the user's audio was queued."""
-        self._totals.audio_in_bytes += len(data)
+        self._totals.audio_in_ms += len(data) / form.bytes_per_ms
         if telemetry.enabled("realtime.audio.sent"):
             telemetry.emit(
                 "realtime.audio.sent",
                 {
                     "bytes": len(data),
-                    "duration_ms": len(data) / BYTES_PER_MS,
+                    "duration_ms": len(data) / form.bytes_per_ms,
                     "queued_bytes": queued_bytes,
                 },
-                {"format": "pcm16"},
+                {"format": form.name},
             )
 
     def audio_taken(self, nbytes: int) -> None:
@@ -160,8 +159,8 @@ class Observer:
                 "realtime.session.stop",
                 {
                     "duration_ms": (at - totals.started_at) * 1000.0,
-                    "audio_in_ms": totals.audio_in_bytes / BYTES_PER_MS,
-                    "audio_out_ms": totals.audio_out_bytes / BYTES_PER_MS,
+                    "audio_in_ms": totals.audio_in_ms,
+                    "audio_out_ms": totals.audio_out_ms,
                     "responses": totals.responses,
                     "tokens": state.usage.total_tokens,
                 },
@@ -173,7 +172,7 @@ class Observer:
             )
 
     def _audio(self, event: AudioEvent) -> None:
-        self._totals.audio_out_bytes += event.audio.nbytes
+        self._totals.audio_out_ms += event.audio.duration * 1000.0
         first = event.response_id not in self._heard
         self._heard.add(event.response_id)
         if telemetry.enabled("realtime.audio.received"):

@@ -8,11 +8,9 @@ from voxloop._errors import SpeechToTextError
 from voxloop.realtime import dispatch, guards, history, latency, responses, ring, sequencer
 from voxloop.realtime.events import SpeechEvent, SpeechKind, TranscriptEvent
 from voxloop.realtime.step import Step
+from voxloop.realtime.telephone import FORMATS
 from voxloop.realtime.usage import of_transcription
 from voxloop.wire import realtime as rt
-
-BYTES_PER_MS = 48
-"""Of PCM16 mono at 24,000 Hz."""
 
 
 def speech_started(step: Step, event: rt.InputAudioBufferSpeechStarted) -> None:
@@ -56,7 +54,8 @@ def committed(step: Step, event: rt.InputAudioBufferCommitted) -> None:
         buffer.stopped_item is not None and buffer.stopped_item == event.item_id
     )
     if by_server:
-        until = None if buffer.stopped_ms is None else buffer.stopped_ms * BYTES_PER_MS
+        per_ms = FORMATS[step.state.settings.input_format].bytes_per_ms
+        until = None if buffer.stopped_ms is None else buffer.stopped_ms * per_ms
         step.update(
             input=replace(buffer, ended_by_server=True, stopped_item=None, stopped_ms=None),
             ring=ring.taken(step.state.ring, event.item_id, until),

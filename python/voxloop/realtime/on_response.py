@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from voxloop._errors import ApiError, VoxloopError
-from voxloop.audio import PCM24K, AudioChunk
 from voxloop.realtime import (
     dispatch,
     history,
@@ -27,11 +26,9 @@ from voxloop.realtime.events import (
 from voxloop.realtime.playback import PlayItem
 from voxloop.realtime.state import ResponseTrack, State
 from voxloop.realtime.step import Step
+from voxloop.realtime.telephone import FORMATS
 from voxloop.realtime.usage import Usage, of_response
 from voxloop.wire import realtime as rt
-
-BYTES_PER_MS = 48
-"""Of PCM16 mono at 24,000 Hz."""
 
 
 def created(step: Step, event: rt.ResponseCreated) -> None:
@@ -255,12 +252,11 @@ def _heard(
         truncatable=track is None or track.in_conversation,
         epoch=state.line.epoch,
     )
-    if item.carry:
-        data, chunk = item.carry + data, None
-    whole = len(data) & ~1
-    if item.carry or whole < len(data):
-        item = replace(item, carry=bytes(data[whole:]))
-    ledger = playback.received(state.playback, item, whole / BYTES_PER_MS, step.at)
+    form = FORMATS[state.settings.output_format]
+    data = item.carry + event.delta if item.carry else event.delta
+    whole = len(data) & ~1 if form.name == "audio/pcm" else len(data)
+    item = replace(item, carry=bytes(data[whole:]))
+    ledger = playback.received(state.playback, item, whole / form.bytes_per_ms, step.at)
     step.update(playback=ledger)
     if whole == 0:
         return
@@ -280,6 +276,10 @@ def _mark(step: Step, track: ResponseTrack | None) -> None:
     if track is None or track.in_conversation:
         marked = latency.note(step.state.latency, "first_audio", step.at)
         step.update(latency=latency.note(marked, "last_audio", step.at))
+    chunk = form.decode(data if whole == len(data) else data[:whole])
+    step.emit(
+        AudioEvent(audio=chunk, item_id=event.item_id, response_id=event.response_id, at=step.at)
+    )
 
 
 def audio_done(step: Step, event: rt.ResponseOutputAudioDone) -> None:

@@ -20,11 +20,13 @@ from typing import TypeAlias
 import trio
 
 from voxloop.agents import open_nursery
+from voxloop.audio import AudioChunk
 from voxloop.realtime.events import AudioEvent, AudioInterruptedEvent, Event
 from voxloop.realtime.journal import Journal
 from voxloop.realtime.settings import to_wire
 from voxloop.realtime.state import State
 from voxloop.realtime.stereo import LEFT, RIGHT, StereoFile
+from voxloop.realtime.telephone import Widener
 from voxloop.wire import realtime as rt
 
 MAILBOX_BYTES = 32 * 1024 * 1024
@@ -57,6 +59,7 @@ class Recording:
         self._user = 0
         self._agent = 0
         self._items: dict[str, int] = {}
+        self._wide = {LEFT: Widener(), RIGHT: Widener()}
 
     @property
     def dropped(self) -> int:
@@ -76,8 +79,9 @@ class Recording:
             len(data),
         )
 
-    def user(self, data: bytes, at: float) -> None:
-        """The user's audio was sent: PCM16 mono at 24,000 Hz."""
+    def user(self, chunk: AudioChunk, at: float) -> None:
+        """The user's audio was sent."""
+        data = self._wide[LEFT].process(chunk)
         frames = len(data) // 2
         spoken = round((at - self._began) * RATE) - frames
         if spoken > self._user + JITTER_FRAMES:
@@ -92,7 +96,7 @@ class Recording:
             self._items.setdefault(event.item_id, self._agent)
             while len(self._items) > 64:
                 del self._items[next(iter(self._items))]
-            data = bytes(event.audio)
+            data = self._wide[RIGHT].process(event.audio)
             self._put(RIGHT, self._agent, data)
             self._agent += len(data) // 2
         elif isinstance(event, AudioInterruptedEvent) and event.item_id in self._items:

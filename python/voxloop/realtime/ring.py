@@ -70,9 +70,9 @@ class Ring:
         return self.dropped + sum(segment.dropped for segment in self.closing)
 
 
-def empty(seconds: float) -> Ring:
+def empty(seconds: float, bytes_per_second: int = BYTES_PER_SECOND) -> Ring:
     """A ring for so many seconds of audio."""
-    return Ring(limit=int(seconds * BYTES_PER_SECOND) & ~1)
+    return Ring(limit=int(seconds * bytes_per_second) & ~1)
 
 
 def append(ring: Ring, data: bytes) -> Ring:

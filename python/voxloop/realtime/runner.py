@@ -19,6 +19,7 @@ from voxloop.realtime.observe import Observer
 from voxloop.realtime.recording import Recording
 from voxloop.realtime.state import Backlog, State
 from voxloop.realtime.subscribers import Hub
+from voxloop.realtime.telephone import FORMATS
 from voxloop.realtime.watch import Watch
 from voxloop.realtime.work import Workshop
 from voxloop.tools import RunContext
@@ -72,6 +73,7 @@ class Runner:
         self._connector = connector
         self.recordings: tuple[Recording, ...] = ()
         self._gap = _Gap()
+        self._input_format = FORMATS[state.settings.input_format]
         self._nursery = nursery
         self.work = Workshop(self, nursery, context, state.config)
         self.watch = Watch(self, nursery, context, state.config)
@@ -183,8 +185,9 @@ class Runner:
         """Take one input; the error of a refused command is returned."""
         self.state, todo = reducer.step(self.state, given)
         if self.recordings and isinstance(given, inputs.AppendAudio):
+            chunk = self._input_format.decode(given.data)
             for recording in self.recordings:
-                recording.user(given.data, given.at)
+                recording.user(chunk, given.at)
         refused: VoxloopError | None = None
         for effect in todo:
             match effect:
@@ -239,7 +242,7 @@ class Runner:
         outbox = self._connector.current.outbox
         outbox.put(data)
         if isinstance(event, rt.InputAudioBufferAppend):
-            self.observer.audio_sent(event.audio, outbox.waiting)
+            self.observer.audio_sent(event.audio, outbox.waiting, self._input_format)
         self._on_wire("out", data, time.monotonic())
 
     def _on_wire(self, direction: Literal["in", "out"], data: str | bytes, at: float) -> None:

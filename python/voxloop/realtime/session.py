@@ -25,6 +25,7 @@ from voxloop.realtime.latency import TurnMetrics
 from voxloop.realtime.recording import Recording, opening, recording
 from voxloop.realtime.runner import Runner, WireEvent
 from voxloop.realtime.subscribers import Subscription
+from voxloop.realtime.telephone import FORMATS
 from voxloop.realtime.uplink import Uplink
 from voxloop.realtime.usage import Usage
 from voxloop.realtime.work import check_agent
@@ -60,7 +61,7 @@ class Session:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self._uplink = Uplink()
+        self._uplink = Uplink(FORMATS[runner.state.settings.input_format])
         self._events: Subscription[Event] = runner.events.add(unasked=True)
 
     # -- what is known ---------------------------------------------------------------------------
@@ -185,7 +186,8 @@ class Session:
 
         Args:
             data: Anything that `voxloop.audio.as_chunk` takes, at any rate: it is mixed to mono and
-                resampled to 24,000 Hz, seamlessly over calls of one rate.
+                resampled to what the server takes (``SessionModelSettings.input_format``),
+                seamlessly over calls of one rate.
             format: Layout of bytes, and the rate of arrays; PCM16 mono at 24,000 Hz if absent.
 
         Raises:

@@ -16,6 +16,7 @@ from voxloop.realtime.reconnect import Line, Reconnect
 from voxloop.realtime.ring import Ring, empty
 from voxloop.realtime.sequencer import Sequencer
 from voxloop.realtime.settings import Payload
+from voxloop.realtime.telephone import FORMATS
 from voxloop.realtime.usage import Usage
 from voxloop.tools import Approvals, Respond
 from voxloop.wire import realtime as rt
@@ -334,5 +335,8 @@ def initial(
         prefix=prefix,
         link=link,
         reconnect=policy,
-        ring=empty(policy.audio_seconds if policy.enabled and not attached else 0.0),
+        ring=empty(
+            policy.audio_seconds if policy.enabled and not attached else 0.0,
+            FORMATS[settings.input_format].bytes_per_ms * 1000,
+        ),
     )

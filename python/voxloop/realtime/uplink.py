@@ -1,23 +1,27 @@
-"""The user's audio on its way to the server: any format in, 24,000 Hz PCM16 mono pieces out."""
+"""The user's audio on its way to the server: any format in, pieces of the session's format out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from voxloop.audio import AudioChunk, AudioLike, Format, Resampler, as_chunk, to_mono
+from voxloop.realtime.telephone import FORMATS, WireFormat
 
-RATE = 24_000
-"""Hertz that the server takes."""
-APPEND_FRAMES = RATE // 10
-"""Frames of one ``input_audio_buffer.append``: 100 ms, 6.4 kB of base64."""
+PIECES_PER_SECOND = 10
+"""One ``input_audio_buffer.append`` has 100 ms: of PCM16 6.4 kB of base64."""
 
 
 class Uplink:
-    """Keeps one resampler for as long as the rate stays the same, so that there are no seams."""
+    """Keeps one resampler for as long as the rate stays the same, so that there are no seams.
 
-    def __init__(self) -> None:
+    Args:
+        form: What the server takes.
+    """
+
+    def __init__(self, form: WireFormat = FORMATS["pcm16"]) -> None:
+        self._form = form
         self._resampler: Resampler | None = None
-        self._rate = RATE
+        self._rate = form.rate
 
     def convert(self, data: AudioLike, *, format: Format | None = None) -> Iterator[bytes]:
         """Pieces of at most 100 ms, made one by one so that a long clip does not stall the loop.
@@ -37,25 +41,25 @@ class Uplink:
         if rate != self._rate:
             yield from self.flush()
             self._rate = rate
-            self._resampler = None if rate == RATE else Resampler(rate, RATE)
-        step = max(1, rate // 10)
+            self._resampler = None if rate == self._form.rate else Resampler(rate, self._form.rate)
+        step = max(1, rate // PIECES_PER_SECOND)
         for start in range(0, chunk.frames, step):
             mono = to_mono(chunk[start : start + step])
             if self._resampler is not None:
                 mono = self._resampler.process(mono)
-            yield from _cut(mono)
+            yield from self._cut(mono)
 
     def flush(self) -> Iterator[bytes]:
         """The last milliseconds that the resampler holds back."""
         if self._resampler is not None:
-            yield from _cut(self._resampler.flush())
+            yield from self._cut(self._resampler.flush())
 
     def reset(self) -> None:
         """Forget what is held back."""
         if self._resampler is not None:
             self._resampler.reset()
 
-
-def _cut(chunk: AudioChunk) -> Iterator[bytes]:
-    for start in range(0, chunk.frames, APPEND_FRAMES):
-        yield bytes(chunk[start : start + APPEND_FRAMES])
+    def _cut(self, chunk: AudioChunk) -> Iterator[bytes]:
+        frames = self._form.rate // PIECES_PER_SECOND
+        for start in range(0, chunk.frames, frames):
+            yield self._form.encode(chunk[start : start + frames])
