@@ -20,6 +20,7 @@
     ├── ForkedProcessError                  a handle made before fork, used in the child
     ├── NativeCrash                         a bug of ours, kept to one connection
     ├── ApiError                            an error object of the API
+    │   ├── CallNotFound                a telephone call that is not there or has ended
     │   ├── RateLimited
     │   └── QuotaExceeded
     ├── AudioFormatError (ValueError)
@@ -301,6 +302,12 @@ class ApiError(VoxloopError):
         self.param = param
         self.event_id = event_id
         self.request_id = request_id
+
+
+class CallNotFound(ApiError):
+    """There is no such telephone call, or it has ended."""
+
+    code = "call_not_found"
 
 
 class RateLimited(ApiError):

@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from voxloop.net import Interruption, MediaStats
-from voxloop.realtime.attach import Media
+from voxloop.realtime.calls import Calls
 from voxloop.realtime.config import (
     ModelConfig,
     NoiseReduction,
@@ -23,14 +22,18 @@ from voxloop.realtime.events import (
     AgentStateEvent,
     AudioEvent,
     AudioInterruptedEvent,
+    DtmfEvent,
     ErrorEvent,
     Event,
     GuardrailAction,
     GuardrailTrippedEvent,
     HandoffEvent,
     HistoryEvent,
+    McpApprovalEvent,
+    RateLimitEvent,
     ReconnectedEvent,
     ReconnectingEvent,
+    SilenceEvent,
     SpeechEvent,
     ToolCallEvent,
     ToolResultEvent,
@@ -44,7 +47,7 @@ from voxloop.realtime.recording import Recording
 from voxloop.realtime.runner import WireEvent
 from voxloop.realtime.session import Session
 from voxloop.realtime.subscribers import Subscription
-from voxloop.realtime.usage import Usage
+from voxloop.realtime.usage import Prices, Usage
 
 __all__ = [
     "AgentEndEvent",
@@ -53,8 +56,10 @@ __all__ = [
     "AgentStateEvent",
     "AudioEvent",
     "AudioInterruptedEvent",
+    "Calls",
     "Diagnosis",
     "DiagnosisStep",
+    "DtmfEvent",
     "ErrorEvent",
     "Event",
     "GuardrailAction",
@@ -63,11 +68,11 @@ __all__ = [
     "HistoryEvent",
     "HistoryItem",
     "HistoryPart",
-    "Interruption",
-    "Media",
-    "MediaStats",
+    "McpApprovalEvent",
     "ModelConfig",
     "NoiseReduction",
+    "Prices",
+    "RateLimitEvent",
     "Reconnect",
     "ReconnectedEvent",
     "ReconnectingEvent",
@@ -75,6 +80,7 @@ __all__ = [
     "RunConfig",
     "Session",
     "SessionModelSettings",
+    "SilenceEvent",
     "SpeechEvent",
     "Subscription",
     "ToolCallEvent",

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 from voxloop._errors import ConfigError
 from voxloop.agents import Hooks, InputGuardrail, OutputGuardrail
 from voxloop.realtime.events import GuardrailAction, GuardrailTrippedEvent
+from voxloop.realtime.objects import check_objects
 from voxloop.realtime.reconnect import Reconnect
 from voxloop.realtime.telephone import FORMATS
 from voxloop.tools import FailureFormatter
@@ -209,6 +210,9 @@ class SessionModelSettings:
         _one_of("input_format", self.input_format, tuple(FORMATS))
         _one_of("output_format", self.output_format, tuple(FORMATS))
         _in_range("speed", self.speed, MIN_SPEED, MAX_SPEED)
+        check_objects(self.prompt, self.tracing, self.truncation, self.include, self.tool_choice)
+        if isinstance(self.voice, Mapping) and not self.voice.get("id"):
+            raise ConfigError("voice is a name, or {'id': ...} of a custom voice")
         if isinstance(self.tool_choice, str):
             _one_of("tool_choice", self.tool_choice, ("auto", "none", "required"))
         tokens = self.max_output_tokens
@@ -257,6 +261,9 @@ class RunConfig:
             only tells the application; or a function from `GuardrailTrippedEvent` to one of them.
         transcript_timeout: Seconds that a turn may wait for its transcript; then it counts as one
             that no guardrail could look at.
+        silence_timeout: Seconds of silence of both sides after which a `SilenceEvent` comes, also
+            without turn detection; None never.
+        rate_limit_warning: Share of a rate limit below which a `RateLimitEvent` calls it low.
         max_handoffs: Handoffs between two turns of the user; the next one is refused, and the
             model is told to answer.
 
@@ -277,6 +284,8 @@ class RunConfig:
     output_guardrails: tuple[OutputGuardrail, ...] = ()
     guardrail_action: GuardrailAction | Callable[[GuardrailTrippedEvent], GuardrailAction] = "say"
     transcript_timeout: float = 10.0
+    silence_timeout: float | None = None
+    rate_limit_warning: float = 0.1
     max_handoffs: int = 8
 
     def __post_init__(self) -> None:
@@ -291,6 +300,9 @@ class RunConfig:
             _one_of("guardrail_action", self.guardrail_action, ("cancel", "say", "event"))
         if self.input_guardrails and self.model_settings.transcription is None:
             raise ConfigError(NO_TRANSCRIPTS)
+        if self.silence_timeout is not None and not self.silence_timeout > 0:
+            raise ConfigError(f"silence_timeout is {self.silence_timeout}; give seconds above 0")
+        _in_range("rate_limit_warning", self.rate_limit_warning, 0.0, 1.0)
         for name in _POSITIVE:
             if getattr(self, name) <= 0:
                 raise ConfigError(f"RunConfig.{name} is {getattr(self, name)}; it must be positive")

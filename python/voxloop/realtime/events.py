@@ -1,4 +1,4 @@
-"""What a session tells the application: fifteen frozen classes to `match` on.
+"""What a session tells the application: frozen classes to `match` on.
 
 Every event has ``at``: ``time.monotonic()`` seconds at which the frame behind it reached this
 machine, or at which the session acted.
@@ -14,6 +14,7 @@ from voxloop._errors import VoxloopError
 from voxloop.audio import AudioChunk
 from voxloop.realtime.history import Change, HistoryItem
 from voxloop.realtime.usage import Usage
+from voxloop.wire.realtime import RateLimit
 
 AgentState: TypeAlias = Literal[
     "listening", "user_speaking", "thinking", "tool_running", "speaking", "reconnecting", "closed"
@@ -183,11 +184,71 @@ class SpeechEvent:
         kind: ``"idle"`` tells that the idle time ran out without speech.
         audio_ms: Offset in the audio sent so far, as the server counts it.
         item_id: The user message to come.
+        start_ms: Where the silence of an ``"idle"`` began; ``audio_ms`` is its end.
     """
 
     kind: SpeechKind
     audio_ms: int
     item_id: str
+    start_ms: int | None = None
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SilenceEvent:
+    """Nothing has happened for ``RunConfig.silence_timeout``; told once for each silence.
+
+    Attributes:
+        seconds: How long it has been quiet.
+    """
+
+    seconds: float
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DtmfEvent:
+    """The caller pressed a key of the telephone.
+
+    Attributes:
+        key: ``"0"`` to ``"9"``, ``"*"``, ``"#"`` or ``"A"`` to ``"D"``.
+        received_at: Unix seconds, by the server.
+    """
+
+    key: str
+    received_at: int
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimitEvent:
+    """What is left of the account's limits.
+
+    Attributes:
+        limits: All of them.
+        low: Names of those of which less is left than ``RunConfig.rate_limit_warning``.
+    """
+
+    limits: tuple[RateLimit, ...]
+    low: tuple[str, ...] = ()
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McpApprovalEvent:
+    """A tool of an MCP server waits for `Session.answer_mcp_approval`.
+
+    Attributes:
+        request_id: Id to answer with.
+        server_label: The server.
+        name: Its tool.
+        arguments: JSON text as the model wrote it.
+    """
+
+    request_id: str
+    server_label: str
+    name: str
+    arguments: str
     at: float = 0.0
 
 
@@ -283,6 +344,10 @@ Event: TypeAlias = (
     | HistoryEvent
     | SpeechEvent
     | GuardrailTrippedEvent
+    | SilenceEvent
+    | DtmfEvent
+    | RateLimitEvent
+    | McpApprovalEvent
     | ReconnectingEvent
     | ReconnectedEvent
     | ErrorEvent

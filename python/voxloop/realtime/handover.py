@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from voxloop._errors import ConcurrencyError, ConfigError, VoxloopError
 from voxloop.agents import ResolvedAgent
+from voxloop.agents.checks import wire_choice
 from voxloop.realtime import guards, moments, toolcalls
 from voxloop.realtime.config import SessionModelSettings
 from voxloop.realtime.effects import End
@@ -190,6 +191,9 @@ def _target(step: Step, agent: ResolvedAgent, settings: SessionModelSettings) ->
         voice=agent.agent.voice,
         attached=step.state.link.attached,
         gated=bool(guards.input_guardrails(step.state.config, agent.agent)),
+        prompt=agent.prompt,
+        tool_choice=wire_choice(agent.agent.tool_choice),
+        parallel_tool_calls=agent.agent.parallel_tool_calls,
     )
 
 

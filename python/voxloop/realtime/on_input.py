@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from voxloop._errors import SpeechToTextError
 from voxloop.realtime import dispatch, guards, history, latency, responses, ring, sequencer
-from voxloop.realtime.events import SpeechEvent, SpeechKind, TranscriptEvent
+from voxloop.realtime.events import DtmfEvent, SpeechEvent, SpeechKind, TranscriptEvent
 from voxloop.realtime.step import Step
 from voxloop.realtime.telephone import FORMATS
 from voxloop.realtime.usage import of_transcription
@@ -42,7 +42,7 @@ def timed_out(step: Step, event: rt.InputAudioBufferTimeoutTriggered) -> None:
     step.update(
         input=replace(step.state.input, stopped_item=event.item_id, stopped_ms=event.audio_end_ms)
     )
-    _speech(step, "idle", event.audio_end_ms, event.item_id)
+    _speech(step, "idle", event.audio_end_ms, event.item_id, event.audio_start_ms)
 
 
 def committed(step: Step, event: rt.InputAudioBufferCommitted) -> None:
@@ -122,5 +122,14 @@ def _said(step: Step, item_id: str, delta: str, text: str | None = None) -> None
     )
 
 
-def _speech(step: Step, kind: SpeechKind, audio_ms: int, item_id: str) -> None:
-    step.emit(SpeechEvent(kind=kind, audio_ms=audio_ms, item_id=item_id, at=step.at))
+def _speech(
+    step: Step, kind: SpeechKind, audio_ms: int, item_id: str, start_ms: int | None = None
+) -> None:
+    step.emit(
+        SpeechEvent(kind=kind, audio_ms=audio_ms, item_id=item_id, start_ms=start_ms, at=step.at)
+    )
+
+
+def key_pressed(step: Step, event: rt.InputAudioBufferDtmfEventReceived) -> None:
+    """The caller pressed a key."""
+    step.emit(DtmfEvent(key=event.event, received_at=event.received_at, at=step.at))

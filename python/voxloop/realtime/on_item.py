@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from voxloop.realtime import history, ring
+from voxloop.realtime.events import McpApprovalEvent
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
 
@@ -17,6 +18,11 @@ def entered(
     item_id = event.item.id or ""
     if item_id in step.state.link.repeated:
         return
+    if event.item.type == "function_call_output" and event.item.call_id:
+        _output(step, event.item.call_id, event.item.output or "")
+    asks = event.item.type == "mcp_approval_request"
+    if asks and not isinstance(event, rt.ConversationItemDone):
+        _asks(step, event.item)
     backlog = step.state.backlog
     if any(create.item.id == item_id for create in backlog.creates):
         waiting = tuple(create for create in backlog.creates if create.item.id != item_id)
@@ -24,6 +30,26 @@ def entered(
     found = history.upsert(step.state.history, event.item, event.previous_item_id)
     if found is not None:
         step.history(*found)
+
+
+def _output(step: Step, call_id: str, output: str) -> None:
+    """The output of a call that was answered before this session."""
+    entry = next((e for e in step.state.history.current() if e.call_id == call_id), None)
+    if entry is not None and entry.output is None and call_id not in step.state.tools.calls:
+        changed, updated = history.answered(step.state.history, call_id, output)
+        step.history(changed, updated, "updated")
+
+
+def _asks(step: Step, item: rt.Item) -> None:
+    step.emit(
+        McpApprovalEvent(
+            request_id=item.id or "",
+            server_label=item.server_label or "",
+            name=item.name or "",
+            arguments=item.arguments or "",
+            at=step.at,
+        )
+    )
 
 
 def retrieved(step: Step, event: rt.ConversationItemRetrieved) -> None:

@@ -46,13 +46,15 @@ def created(step: Step, event: rt.ResponseCreated) -> None:
         agent=step.state.agent.current.agent.name,
         by=step.state.agent.current,
         in_conversation=outside is None,
+        params=step.state.turn.beside.get(outside or ""),
         asked_at=asked_at,
         created_at=step.at,
     )
     turn = step.state.turn
     waiting = {name: at for name, at in turn.outside.items() if name != outside}
+    beside = {name: params for name, params in turn.beside.items() if name != outside}
     running = {**turn.responses, response_id: track}
-    step.update(turn=replace(turn, responses=running, outside=waiting))
+    step.update(turn=replace(turn, responses=running, outside=waiting, beside=beside))
     step.emit(AgentStartEvent(response_id=response_id, agent=track.agent, at=step.at))
     if outside is not None:
         return
@@ -95,11 +97,14 @@ def done(step: Step, event: rt.ResponseDone) -> None:
     spent = of_response(response.usage)
     if spent is not None:
         step.update(usage=step.state.usage + spent)
+        agents = step.state.spent
+        who = track.agent if track is not None else step.state.agent.current.agent.name
+        total = agents.get(who, Usage()) + spent
+        step.state = replace(step.state, spent={**agents, who: total})
     status = response.status or "completed"
-    if track is None or track.in_conversation:
-        for item in response.output or ():
-            if item.type == "function_call" and _whole(item, status):
-                dispatch.called(step, item, response_id)
+    for item in response.output or ():
+        if item.type == "function_call" and _whole(item, status):
+            dispatch.called(step, item, response_id)
     running = {name: value for name, value in turn.responses.items() if name != response_id}
     step.update(
         turn=replace(step.state.turn, responses=running),
@@ -163,9 +168,7 @@ def item_added(step: Step, event: rt.ResponseOutputItemAdded) -> None:
 def item_done(step: Step, event: rt.ResponseOutputItemDone) -> None:
     """The model has finished an item; a call of a tool is carried out now."""
     _enter(step, event.item, event.response_id)
-    track = step.state.turn.responses.get(event.response_id)
-    outside = track is not None and not track.in_conversation
-    if event.item.type == "function_call" and _whole(event.item, "completed") and not outside:
+    if event.item.type == "function_call" and _whole(event.item, "completed"):
         dispatch.called(step, event.item, event.response_id)
 
 

@@ -8,6 +8,7 @@ from voxloop._errors import AuthenticationError
 from voxloop.realtime import handover, line, ring, sequencer
 from voxloop.realtime.effects import End
 from voxloop.realtime.errors import from_detail, harmless
+from voxloop.realtime.events import RateLimitEvent
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
 
@@ -38,7 +39,15 @@ def updated(step: Step, event: rt.SessionUpdated) -> None:
 
 def rate_limits(step: Step, event: rt.RateLimitsUpdated) -> None:
     """How much is left."""
-    step.update(link=replace(step.state.link, rate_limits=tuple(event.rate_limits)))
+    limits = tuple(event.rate_limits)
+    step.update(link=replace(step.state.link, rate_limits=limits))
+    share = step.state.config.rate_limit_warning
+    low = tuple(
+        entry.name or ""
+        for entry in limits
+        if entry.limit and entry.remaining is not None and entry.remaining < share * entry.limit
+    )
+    step.emit(RateLimitEvent(limits=limits, low=low, at=step.at))
 
 
 def error(step: Step, event: rt.ErrorEvent) -> None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from voxloop._errors import ConfigError
 from voxloop.agents import Agent, open_nursery, resolve
 from voxloop.providers import Provider, RealtimeTarget
+from voxloop.realtime import inputs
 from voxloop.realtime.config import ModelConfig, RunConfig
 from voxloop.realtime.connector import Connector
+from voxloop.realtime.items import as_item
 from voxloop.realtime.runner import Runner
 from voxloop.realtime.session import Session
 from voxloop.realtime.state import initial
 from voxloop.realtime.work import check_agent
 from voxloop.tools import RunContext
+from voxloop.wire import realtime as rt
 
 
 @asynccontextmanager
@@ -27,6 +30,7 @@ async def open_session(
     provider: Provider | None = None,
     model_config: ModelConfig | None = None,
     context: object = None,
+    initial_items: Sequence[rt.Item | Mapping[str, object]] = (),
 ) -> AsyncIterator[Session]:
     """Open a realtime session with an agent.
 
@@ -40,6 +44,8 @@ async def open_session(
         provider: Whose engines are used; None goes by the API key that is found.
         model_config: Which model, and how it is reached.
         context: Any object; tools, handoffs and instructions get it as ``RunContext.value``.
+        initial_items: What was said before, such as `Session.export` of another session gave; it
+            stands in the conversation before anything else.
 
     Raises:
         AuthenticationError: No key was found, or it was refused.
@@ -54,6 +60,7 @@ async def open_session(
     if provider is not None and target.api_key is not None:
         raise ConfigError("give the API key to the provider, or leave provider out")
     run_context = RunContext(context)
+    before = [as_item(item) for item in initial_items]
     resolved = await resolve(agent, run_context)
     check_agent(resolved, settings.model_settings)
     state = initial(
@@ -79,6 +86,8 @@ async def open_session(
         )
         try:
             runner.start()
+            for item in before:
+                runner.command(inputs.AddItem(item, None, False, time.monotonic()))
             yield session
         finally:
             await runner.aclose()

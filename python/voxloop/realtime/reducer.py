@@ -31,7 +31,7 @@ from voxloop.realtime import (
     toolcalls,
 )
 from voxloop.realtime.effects import Effect, End, TurnOver
-from voxloop.realtime.events import AgentState, AgentStateEvent, AudioEvent
+from voxloop.realtime.events import AgentState, AgentStateEvent, SilenceEvent
 from voxloop.realtime.state import State
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
@@ -47,6 +47,7 @@ _EVENTS: Final[dict[type[object], _Handler]] = {
     rt.InputAudioBufferSpeechStarted: on_input.speech_started,
     rt.InputAudioBufferSpeechStopped: on_input.speech_stopped,
     rt.InputAudioBufferTimeoutTriggered: on_input.timed_out,
+    rt.InputAudioBufferDtmfEventReceived: on_input.key_pressed,
     rt.InputAudioBufferCommitted: on_input.committed,
     rt.InputAudioBufferCleared: on_input.cleared,
     rt.ConversationItemInputAudioTranscriptionDelta: on_input.transcript_delta,
@@ -108,6 +109,7 @@ def deadline(state: State) -> float | None:
     times += [update.deadline for update in state.link.pending if update.handover is not None]
     times += [state.sequencer.expected_until, line.deadline(state)]
     times += [gate.until for gate in state.gates.values()]
+    times.append(_silent_at(state))
     if state.turn.shown == "speaking":
         times.append(state.playback.deadline())
     return min((when for when in times if when is not None), default=None)
@@ -131,10 +133,24 @@ def _bad_frame(work: Step, given: inputs.BadFrame) -> None:
 
 
 def _tick(work: Step, _given: inputs.Tick) -> None:
+    _silence(work)
     dispatch.expire(work)
     guards.expire(work)
     handover.expire(work)
     line.tick(work)
+
+
+def _silent_at(state: State) -> float | None:
+    limit, since = state.config.silence_timeout, state.turn.quiet_since
+    return None if limit is None or since is None else since + limit
+
+
+def _silence(work: Step) -> None:
+    due = _silent_at(work.state)
+    if due is not None and work.at >= due:
+        seconds = work.at - (work.state.turn.quiet_since or work.at)
+        work.update(turn=replace(work.state.turn, quiet_since=None))
+        work.emit(SilenceEvent(seconds=seconds, at=work.at))
 
 
 def _left(work: Step, _given: inputs.Left) -> None:
@@ -231,4 +247,6 @@ def _state(state: State, at: float) -> AgentState:
 def _show(work: Step, state: AgentState) -> None:
     if work.state.turn.shown != state:
         work.show(state)
+        quiet = work.at if state == "listening" else None
+        work.update(turn=replace(work.state.turn, quiet_since=quiet))
         work.emit(AgentStateEvent(state=state, at=work.at))

@@ -17,6 +17,8 @@ from voxloop.wire import realtime as rt
 
 TAG = "voxloop_request"
 """Metadata key by which a response outside the conversation is known again."""
+KEPT_BESIDE = 64
+"""Requests outside the conversation whose settings are remembered for the calls they lead to."""
 KEPT_MUTED = 64
 """Ids of stopped responses that are remembered, for events that come late."""
 
@@ -53,6 +55,9 @@ def request_outside(step: Step, params: rt.ResponseParams) -> None:
     tagged = msgspec.structs.replace(params, metadata={**(params.metadata or {}), TAG: event_id})
     step.send_later(rt.ResponseCreate(event_id=event_id, response=tagged))
     note_outside(step, event_id)
+    turn = step.state.turn
+    kept = dict(list(turn.beside.items())[-KEPT_BESIDE:])
+    step.update(turn=replace(turn, beside={**kept, event_id: params}))
 
 
 def note_outside(step: Step, event_id: str) -> None:

@@ -11,6 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
+
+import msgspec
 
 from voxloop.realtime.history import HistoryItem, HistoryPart
 from voxloop.realtime.ring import Ring, Segment
@@ -77,6 +80,16 @@ def replay(state: State, new_id: NewId) -> Replay:
             len(event.audio) for event in audio if isinstance(event, rt.InputAudioBufferAppend)
         ),
     )
+
+
+def exported(state: State) -> list[dict[str, object]]:
+    """The conversation as JSON objects, in order."""
+    count = iter(range(1_000_000))
+    told = replay(state, lambda kind: f"{kind}_{state.prefix}_x{next(count)}")
+    return [
+        cast("dict[str, object]", msgspec.json.decode(msgspec.json.encode(event.item)))
+        for event in told.items
+    ]
 
 
 def _chained(items: list[rt.Item], new_id: NewId) -> list[rt.ConversationItemCreate]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
 
-from voxloop._errors import ConfigError
 from voxloop.agents import Agent, resolve
 from voxloop.audio import AudioLike, Format, Sink, Source
 from voxloop.realtime import inputs
@@ -21,18 +20,18 @@ from voxloop.realtime.attach import AttachOptions, LocalVad, Media, attached
 from voxloop.realtime.config import SessionModelSettings
 from voxloop.realtime.events import AgentState, Event
 from voxloop.realtime.history import HistoryItem
+from voxloop.realtime.items import as_item, definition, image_url
 from voxloop.realtime.latency import TurnMetrics
 from voxloop.realtime.recording import Recording, opening, recording
+from voxloop.realtime.restore import exported
 from voxloop.realtime.runner import Runner, WireEvent
 from voxloop.realtime.subscribers import Subscription
 from voxloop.realtime.telephone import FORMATS
 from voxloop.realtime.uplink import Uplink
 from voxloop.realtime.usage import Usage
 from voxloop.realtime.work import check_agent
-from voxloop.tools import to_text
+from voxloop.tools import Tool, to_text
 from voxloop.wire import realtime as rt
-
-_IMAGES = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"), (b"RIFF", "webp"))
 
 
 class Session:
@@ -95,6 +94,20 @@ class Session:
     def usage(self) -> Usage:
         """What the session has cost so far."""
         return self._runner.state.usage
+
+    @property
+    def usage_by_agent(self) -> Mapping[str, Usage]:
+        """What the responses of each agent have cost, by its name; transcripts are nobody's."""
+        return MappingProxyType(dict(self._runner.state.spent))
+
+    def export(self) -> list[dict[str, object]]:
+        """The conversation as JSON objects, for `open_session` to go on with (``initial_items``).
+
+        The user's words, or the sound where no transcript came and it is still kept; the agent's
+        words as far as they were heard; calls and their outputs. Images that were given as bytes
+        are not kept.
+        """
+        return exported(self._runner.state)
 
     @property
     def rate_limits(self) -> tuple[rt.RateLimit, ...]:
@@ -315,7 +328,7 @@ class Session:
         Raises:
             ConfigError: It is no such image.
         """
-        parts = [rt.ContentPart(type="input_image", image_url=_image_url(image), detail=detail)]
+        parts = [rt.ContentPart(type="input_image", image_url=image_url(image), detail=detail)]
         if text is not None:
             parts.insert(0, rt.ContentPart(type="input_text", text=text))
         item = rt.Item(type="message", role="user", content=parts)
@@ -341,11 +354,7 @@ class Session:
         Raises:
             ConfigError: It is no item.
         """
-        if not isinstance(item, rt.Item):
-            try:
-                item = msgspec.convert(dict(item), rt.Item)
-            except msgspec.ValidationError as error:
-                raise ConfigError(f"this is no conversation item: {error}") from None
+        item = as_item(item)
         item_id = item.id or f"item_{uuid.uuid4().hex[:24]}"
         await self._runner.room()
         self._runner.command(
@@ -371,6 +380,7 @@ class Session:
         conversation: Literal["auto", "none"] | None = None,
         input: Sequence[rt.Item] | None = None,
         metadata: Mapping[str, str] | None = None,
+        tools: Sequence[Tool | Mapping[str, object]] | None = None,
         tool_choice: str | Mapping[str, object] | None = None,
         max_output_tokens: int | Literal["inf"] | None = None,
     ) -> None:
@@ -378,7 +388,7 @@ class Session:
 
         Arguments override the session's settings for this response only. With
         ``conversation="none"`` it runs beside the conversation, at once; its events bear its
-        ``response_id``.
+        ``response_id``, and tools that it calls are answered beside the conversation as well.
         """
         params = rt.ResponseParams(
             instructions=instructions,
@@ -386,6 +396,7 @@ class Session:
             conversation=conversation,
             input=None if input is None else list(input),
             metadata=None if metadata is None else dict(metadata),
+            tools=None if tools is None else [definition(tool) for tool in tools],
             tool_choice=dict(tool_choice) if isinstance(tool_choice, Mapping) else tool_choice,
             max_output_tokens=max_output_tokens,
         )
@@ -438,6 +449,24 @@ class Session:
         await self._runner.room()
         self._runner.command(inputs.Decide(call_id, False, message, time.monotonic(), always))
 
+    async def answer_mcp_approval(
+        self, request_id: str, *, approve: bool, reason: str | None = None
+    ) -> None:
+        """Answer the question whether a tool of an MCP server may run.
+
+        Args:
+            request_id: From the `McpApprovalEvent`.
+            approve: Whether it may.
+            reason: Why.
+        """
+        answer = rt.Item(
+            type="mcp_approval_response",
+            approval_request_id=request_id,
+            approve=approve,
+            reason=reason,
+        )
+        await self.add_item(answer)
+
     async def update_agent(self, agent: Agent) -> None:
         """Let another agent answer from now on.
 
@@ -475,14 +504,3 @@ class Session:
         """
         await self._runner.room()
         self._runner.command(inputs.Raw(event, time.monotonic()))
-
-
-def _image_url(image: bytes | str) -> str:
-    if isinstance(image, str):
-        if image.startswith(("data:", "https:")):
-            return image
-        raise ConfigError("an image is given as bytes, or as a data: or https: URL")
-    kind = next((name for magic, name in _IMAGES if image.startswith(magic)), None)
-    if kind is None:
-        raise ConfigError("these bytes are no PNG, JPEG, GIF or WebP image")
-    return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"

@@ -30,6 +30,9 @@ def payload(
     voice: str | Mapping[str, object] | None,
     attached: bool = False,
     gated: bool = False,
+    prompt: Mapping[str, object] | None = None,
+    tool_choice: object = None,
+    parallel_tool_calls: bool | None = None,
 ) -> Payload:
     """The whole ``session`` object.
 
@@ -39,6 +42,9 @@ def payload(
         tools: The agent's tools and handoffs as JSON objects; none removes all.
         voice: The agent's own voice; it comes before that of the settings.
         attached: The session is attached to a call, whose formats are settled already.
+        prompt: The agent's own prompt template; like the next two it comes before the settings'.
+        tool_choice: The agent's own.
+        parallel_tool_calls: The agent's own.
         gated: Turns wait for input guardrails: the server is not to answer by itself.
     """
     incoming: Payload = {
@@ -63,11 +69,13 @@ def payload(
         "output_modalities": list(settings.output_modalities),
         "tools": [dict(tool) for tool in tools],
         "audio": {"input": incoming, "output": outgoing},
-        "tool_choice": _plain(settings.tool_choice),
-        "parallel_tool_calls": settings.parallel_tool_calls,
+        "tool_choice": _plain(settings.tool_choice if tool_choice is None else tool_choice),
+        "parallel_tool_calls": settings.parallel_tool_calls
+        if parallel_tool_calls is None
+        else parallel_tool_calls,
         "max_output_tokens": settings.max_output_tokens,
         "reasoning": {"effort": settings.reasoning_effort} if settings.reasoning_effort else None,
-        "prompt": _plain(settings.prompt),
+        "prompt": _plain(settings.prompt if prompt is None else prompt),
         "tracing": _plain(settings.tracing),
         "truncation": _plain(settings.truncation),
         "include": list(settings.include) or None,

@@ -119,6 +119,7 @@ class ResponseTrack:
         agent: Name of the agent that began it.
         by: The agent itself, as it was then.
         in_conversation: It is part of the conversation.
+        params: What was asked for, outside the conversation.
         asked_at: When it was asked for; None if the server began it by itself.
         created_at: When it began.
         first_text_at: When its first words came.
@@ -129,6 +130,7 @@ class ResponseTrack:
     agent: str
     by: ResolvedAgent | None = None
     in_conversation: bool = True
+    params: rt.ResponseParams | None = None
     asked_at: float | None = None
     created_at: float = 0.0
     first_text_at: float | None = None
@@ -144,7 +146,9 @@ class Turn:
         responses: Responses that run, by id.
         muted: Responses that were stopped: nothing more of them is passed on.
         outside: Event ids of requests for responses outside the conversation.
+        beside: What those asked for, by the same ids.
         shown: The state that the application was told last.
+        quiet_since: Since when nothing has happened; None once that was told.
         tripped: Responses that a guardrail has stopped.
         word: The agent that has the word, once it has said or done something in the turn.
         said: What it has said in the turn.
@@ -154,7 +158,9 @@ class Turn:
     responses: Mapping[str, ResponseTrack] = field(default_factory=dict)
     muted: tuple[str, ...] = ()
     outside: Mapping[str, float] = field(default_factory=dict)
+    beside: Mapping[str, rt.ResponseParams] = field(default_factory=dict)
     shown: AgentState | None = None
+    quiet_since: float | None = None
     tripped: tuple[str, ...] = ()
     word: Agent | None = None
     said: tuple[str, ...] = ()
@@ -194,6 +200,7 @@ class Call:
         deadline: When it is answered for want of an answer.
         respond: Whether the model goes on once it is answered.
         in_conversation: The response that made it is part of the conversation.
+        output: What it was answered with.
     """
 
     call_id: str
@@ -208,6 +215,7 @@ class Call:
     deadline: float | None = None
     respond: Respond = True
     in_conversation: bool = True
+    output: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,12 +227,14 @@ class Batch:
         wanted: One of them wants the model to go on.
         later: One of them wants that once nobody speaks.
         over: The response has ended.
+        beside: It ran outside the conversation, with these settings.
     """
 
     open: frozenset[str] = frozenset()
     wanted: bool = False
     later: bool = False
     over: bool = False
+    beside: rt.ResponseParams | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +298,7 @@ class State:
         prefix: Part of all ids made here, so that they are unique in the conversation.
         ids: How many were made.
         gates: Turns that wait to be let in, by their item.
+        spent: What the responses of each agent cost, by its name.
     """
 
     config: RunConfig
@@ -309,6 +320,7 @@ class State:
     latency: Ledger = field(default_factory=Ledger)
     usage: Usage = field(default_factory=Usage)
     gates: Mapping[str, Gated] = field(default_factory=dict)
+    spent: Mapping[str, Usage] = field(default_factory=dict)
 
 
 def initial(

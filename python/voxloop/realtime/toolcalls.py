@@ -67,30 +67,11 @@ def answer(
     current = step.state.tools.calls.get(call.call_id)
     if current is None or current.status == "answered":
         return
-    item = rt.Item(
-        type="function_call_output",
-        id=step.new_id("item"),
-        call_id=call.call_id,
-        output=output,
-    )
-    step.send(rt.ConversationItemCreate(event_id=step.new_id("item_create"), item=item))
-    changed, entry = history.answered(step.state.history, call.call_id, output)
-    step.history(changed, entry, "updated")
-    put(step, replace(call, status="answered", deadline=None))
+    if call.in_conversation:
+        _tell(step, call, output)
+    put(step, replace(call, status="answered", deadline=None, output=output))
     step.update(latency=latency.note(step.state.latency, "tool_result", step.at))
-    if call.kind != "handoff":
-        taken = duration if duration is not None else step.at - call.called_at
-        _hook(step, call, ToolOutcome(output, as_status(status), taken, error, error is not None))
-        step.emit(
-            ToolResultEvent(
-                name=call.name,
-                call_id=call.call_id,
-                output=output,
-                status=status,
-                duration=taken,
-                at=step.at,
-            )
-        )
+    _report(step, call, output, status, duration, error)
     tools = step.state.tools
     batch = tools.batches.get(call.response_id, Batch())
     wish = current.respond if respond is None else respond
@@ -102,6 +83,42 @@ def answer(
     )
     step.update(tools=replace(tools, batches={**tools.batches, call.response_id: batch}))
     _go_on(step, call.response_id)
+
+
+def _tell(step: Step, call: Call, output: str) -> None:
+    item = rt.Item(
+        type="function_call_output",
+        id=step.new_id("item"),
+        call_id=call.call_id,
+        output=output,
+    )
+    step.send(rt.ConversationItemCreate(event_id=step.new_id("item_create"), item=item))
+    changed, entry = history.answered(step.state.history, call.call_id, output)
+    step.history(changed, entry, "updated")
+
+
+def _report(
+    step: Step,
+    call: Call,
+    output: str,
+    status: str,
+    duration: float | None,
+    error: VoxloopError | None,
+) -> None:
+    if call.kind == "handoff":
+        return
+    taken = duration if duration is not None else step.at - call.called_at
+    _hook(step, call, ToolOutcome(output, as_status(status), taken, error, error is not None))
+    step.emit(
+        ToolResultEvent(
+            name=call.name,
+            call_id=call.call_id,
+            output=output,
+            status=status,
+            duration=taken,
+            at=step.at,
+        )
+    )
 
 
 def response_over(step: Step, response_id: str) -> None:
@@ -121,10 +138,36 @@ def _go_on(step: Step, response_id: str) -> None:
         return
     batches = {name: value for name, value in tools.batches.items() if name != response_id}
     step.update(tools=replace(tools, batches=batches))
-    if batch.wanted:
+    if batch.beside is not None:
+        if batch.wanted or batch.later:
+            _go_on_beside(step, response_id, batch.beside)
+    elif batch.wanted:
         responses.request(step)
     elif batch.later:
         step.update(tools=replace(step.state.tools, when_idle=True))
+
+
+def _go_on_beside(step: Step, response_id: str, params: rt.ResponseParams) -> None:
+    # Outputs cannot be put into a conversation that their calls are no part of.
+    told = params.input
+    if told is None:  # it saw the conversation
+        entries = step.state.history.current()
+        told = [rt.Item(type="item_reference", id=entry.id) for entry in entries]
+    made: list[rt.Item] = []
+    for call in step.state.tools.calls.values():
+        if call.response_id == response_id and call.output is not None:
+            made.append(
+                rt.Item(
+                    type="function_call",
+                    name=call.name,
+                    call_id=call.call_id,
+                    arguments=call.arguments or "{}",
+                )
+            )
+            made.append(
+                rt.Item(type="function_call_output", call_id=call.call_id, output=call.output)
+            )
+    responses.request_outside(step, msgspec.structs.replace(params, input=[*told, *made]))
 
 
 def covered(step: Step) -> None:
@@ -163,8 +206,13 @@ def open_call(step: Step, call: Call) -> None:
     tools = step.state.tools
     batch = tools.batches.get(call.response_id)
     if batch is None:
-        running = call.response_id in step.state.turn.responses
-        batch = Batch(over=not running)
+        track = step.state.turn.responses.get(call.response_id)
+        beside = None
+        if not call.in_conversation:
+            beside = (track.params if track is not None else None) or rt.ResponseParams(
+                conversation="none"
+            )
+        batch = Batch(over=track is None, beside=beside)
     batch = replace(batch, open=batch.open | {call.call_id})
     calls = dict(tools.calls)
     answered = [name for name, old in calls.items() if old.status == "answered"]

@@ -25,6 +25,9 @@ class Usage:
     input_audio_tokens: int = 0
     input_image_tokens: int = 0
     cached_tokens: int = 0
+    cached_text_tokens: int = 0
+    cached_audio_tokens: int = 0
+    cached_image_tokens: int = 0
     output_text_tokens: int = 0
     output_audio_tokens: int = 0
     transcription_tokens: int = 0
@@ -35,12 +38,56 @@ class Usage:
         return Usage(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """What a million tokens cost, in whatever currency; none are built in, since they change.
+
+    Attributes:
+        cached_text: Text that the server had cached; likewise ``cached_audio``, ``cached_image``.
+        transcription: A million tokens of transcripts.
+        transcription_minute: A minute of audio, where transcripts are billed by time.
+    """
+
+    text_in: float = 0.0
+    audio_in: float = 0.0
+    image_in: float = 0.0
+    cached_text: float = 0.0
+    cached_audio: float = 0.0
+    cached_image: float = 0.0
+    text_out: float = 0.0
+    audio_out: float = 0.0
+    transcription: float = 0.0
+    transcription_minute: float = 0.0
+
+    def cost(self, usage: Usage) -> float:
+        """What this usage costs.
+
+        Cached tokens are part of the input and are not counted twice. Where the server does not
+        split them by kind, they count as text.
+        """
+        split = usage.cached_text_tokens + usage.cached_audio_tokens + usage.cached_image_tokens
+        cached_text = usage.cached_text_tokens + max(0, usage.cached_tokens - split)
+        millionths = (
+            max(0, usage.input_text_tokens - cached_text) * self.text_in
+            + max(0, usage.input_audio_tokens - usage.cached_audio_tokens) * self.audio_in
+            + max(0, usage.input_image_tokens - usage.cached_image_tokens) * self.image_in
+            + cached_text * self.cached_text
+            + usage.cached_audio_tokens * self.cached_audio
+            + usage.cached_image_tokens * self.cached_image
+            + usage.output_text_tokens * self.text_out
+            + usage.output_audio_tokens * self.audio_out
+            + usage.transcription_tokens * self.transcription
+        )
+        return millionths / 1e6 + usage.transcription_seconds / 60.0 * self.transcription_minute
+
+
 def of_response(usage: rt.Usage | None) -> Usage | None:
     """The cost of one response, None if the server did not tell."""
     if usage is None:
         return None
     spent_in, spent_out = usage.input_tokens or 0, usage.output_tokens or 0
     inputs = usage.input_token_details or rt.InputTokens()
+    cached = inputs.cached_tokens_details or rt.CachedTokens()
     outputs = usage.output_token_details or rt.OutputTokens()
     return Usage(
         responses=1,
@@ -51,6 +98,9 @@ def of_response(usage: rt.Usage | None) -> Usage | None:
         input_audio_tokens=inputs.audio_tokens or 0,
         input_image_tokens=inputs.image_tokens or 0,
         cached_tokens=inputs.cached_tokens or 0,
+        cached_text_tokens=cached.text_tokens or 0,
+        cached_audio_tokens=cached.audio_tokens or 0,
+        cached_image_tokens=cached.image_tokens or 0,
         output_text_tokens=outputs.text_tokens or 0,
         output_audio_tokens=outputs.audio_tokens or 0,
     )

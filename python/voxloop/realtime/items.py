@@ -1,0 +1,49 @@
+"""What the application hands in, in the shape of the wire."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+
+import msgspec
+
+from voxloop._errors import ConfigError
+from voxloop.tools import Tool
+from voxloop.wire import realtime as rt
+
+_IMAGES = ((b"\x89PNG", "png"), (b"\xff\xd8\xff", "jpeg"), (b"GIF8", "gif"), (b"RIFF", "webp"))
+
+
+def as_item(item: rt.Item | Mapping[str, object]) -> rt.Item:
+    """An item of the conversation, also of a mapping with its fields.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    if isinstance(item, rt.Item):
+        return item
+    try:
+        return msgspec.convert(dict(item), rt.Item)
+    except (msgspec.ValidationError, TypeError, ValueError) as error:
+        raise ConfigError(f"this is no conversation item: {error}") from None
+
+
+def definition(tool: Tool | Mapping[str, object]) -> dict[str, object]:
+    """A tool as the API takes it."""
+    return tool.schema() if isinstance(tool, Tool) else dict(tool)
+
+
+def image_url(image: bytes | str) -> str:
+    """The address of an image, or the image itself as one.
+
+    Raises:
+        ConfigError: It is no PNG, JPEG, GIF or WebP, and no ``data:`` or ``https:`` URL.
+    """
+    if isinstance(image, str):
+        if image.startswith(("data:", "https:")):
+            return image
+        raise ConfigError("an image is given as bytes, or as a data: or https: URL")
+    kind = next((name for magic, name in _IMAGES if image.startswith(magic)), None)
+    if kind is None:
+        raise ConfigError("these bytes are no PNG, JPEG, GIF or WebP image")
+    return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
