@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 import trio
 
 from support.realtime_driver import Driver
 from support.sessions import only, until
-from voxloop import realtime, testing
+from voxloop import realtime, telemetry, testing
 from voxloop._errors import ConfigError, GuardrailTripped
 from voxloop.agents import Agent, GuardrailResult, input_guardrail, output_guardrail
 from voxloop.realtime import GuardrailTrippedEvent, effects, inputs
@@ -276,3 +278,21 @@ async def test_guardrails_that_read_transcripts_need_transcripts() -> None:
                 config=realtime.RunConfig(model_settings=silent),
             ):
                 await trio.sleep_forever()
+
+
+async def test_every_check_is_measured() -> None:
+    told: list[tuple[str, dict[str, object]]] = []
+
+    def note(name: str, measured: Mapping[str, float], what: Mapping[str, object]) -> None:
+        told.append((name, {**measured, **what}))
+
+    plan = s.conversation(s.Reply((s.Say(LONG, pace=1.0),)), s.Say("Silver."))
+    telemetry.attach_many("checks", ["realtime.guardrail", "realtime.interrupt"], note)
+    try:
+        await talk(plan, GUARDED, 2)
+    finally:
+        telemetry.detach("checks")
+    checks = [what for name, what in told if name == "realtime.guardrail"]
+    assert True in [what["tripped"] for what in checks]
+    assert {what["name"] for what in checks} == {"no_gold"}
+    assert [name for name, _ in told].count("realtime.interrupt") == 1

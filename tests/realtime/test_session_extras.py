@@ -232,3 +232,14 @@ def test_tracing_may_be_switched_off_later() -> None:
 def test_every_object_of_the_settings_is_checked_when_it_is_made(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         realtime.SessionModelSettings(**wrong)
+
+
+def test_what_was_cleared_is_forgotten() -> None:
+    settings = realtime.SessionModelSettings(turn_detection=None)
+    d = Driver(config=RunConfig(model_settings=settings)).start()
+    d.append(bytes(4800))
+    d.feed(inputs.ClearAudio(d.at))
+    assert d.types() == ["input_audio_buffer.append", "input_audio_buffer.clear"]
+    d.feed(inputs.CommitAudio(None, d.at))
+    assert isinstance(d.refusal(), ConfigError)
+    assert d.state.ring.nbytes == 0
