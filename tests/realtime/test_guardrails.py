@@ -106,9 +106,25 @@ async def test_what_is_shorter_than_a_step_is_looked_at_when_it_is_complete() ->
 
 async def test_a_text_is_looked_at_step_by_step_and_once_at_its_end() -> None:
     text = "one two three four five six seven eight nine ten"
-    await talk(s.conversation(s.Write(text)), GUARDED, 1)
-    assert SEEN[-1] == text
-    assert sorted(set(SEEN), key=len) == SEEN
+    seen: list[str] = []
+    whole = trio.Event()
+
+    @output_guardrail(every=20)
+    async def note(_context: object, _agent: object, so_far: str) -> GuardrailResult:
+        seen.append(so_far)
+        if so_far == text:
+            whole.set()
+        return GuardrailResult()
+
+    agent = Agent("Banker", output_guardrails=[note])
+    async with (
+        testing.RealtimeServer(s.conversation(s.Write(text))) as server,
+        realtime.open_session(agent, provider=server.provider()) as session,
+    ):
+        await session.send_message("Go.")
+        with trio.fail_after(10):
+            await whole.wait()
+    assert seen == sorted(set(seen), key=len)
 
 
 async def test_one_object_for_agent_and_run_is_asked_once() -> None:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from voxloop.net import Interruption, MediaStats
+from voxloop.realtime.attach import Media
 from voxloop.realtime.calls import Calls
 from voxloop.realtime.config import (
     ModelConfig,
@@ -68,7 +70,10 @@ __all__ = [
     "HistoryEvent",
     "HistoryItem",
     "HistoryPart",
+    "Interruption",
     "McpApprovalEvent",
+    "Media",
+    "MediaStats",
     "ModelConfig",
     "NoiseReduction",
     "Prices",

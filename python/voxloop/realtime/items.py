@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -47,3 +47,38 @@ def image_url(image: bytes | str) -> str:
     if kind is None:
         raise ConfigError("these bytes are no PNG, JPEG, GIF or WebP image")
     return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
+
+
+def response_params(
+    *,
+    instructions: str | None,
+    output_modalities: Sequence[str] | None,
+    conversation: str | None,
+    input: Sequence[rt.Item] | None,
+    metadata: Mapping[str, str] | None,
+    tools: Sequence[Tool | Mapping[str, object]] | None,
+    tool_choice: str | Mapping[str, object] | None,
+    max_output_tokens: int | str | None,
+) -> rt.ResponseParams | None:
+    """The settings of one response, None if there are none; see `Session.respond`."""
+    params = rt.ResponseParams(
+        instructions=instructions,
+        output_modalities=None if output_modalities is None else list(output_modalities),
+        conversation=conversation,
+        input=None if input is None else list(input),
+        metadata=None if metadata is None else dict(metadata),
+        tools=None if tools is None else [definition(tool) for tool in tools],
+        tool_choice=dict(tool_choice) if isinstance(tool_choice, Mapping) else tool_choice,
+        max_output_tokens=max_output_tokens,
+    )
+    return None if params == rt.ResponseParams() else params
+
+
+def mcp_answer(request_id: str, *, approve: bool, reason: str | None) -> rt.Item:
+    """The answer to an approval request of an MCP tool."""
+    return rt.Item(
+        type="mcp_approval_response",
+        approval_request_id=request_id,
+        approve=approve,
+        reason=reason,
+    )

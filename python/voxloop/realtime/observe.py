@@ -34,9 +34,15 @@ class Totals:
 
 
 class Observer:
-    """Turns what happens in a session into telemetry events."""
+    """Turns what happens in a session into telemetry events.
 
-    def __init__(self, started_at: float) -> None:
+    Args:
+        started_at: When it began.
+        form: The agent's sound on the wire.
+    """
+
+    def __init__(self, started_at: float, form: WireFormat) -> None:
+        self._form = form
         self._totals = Totals(started_at)
         self._heard: set[str] = set()
 
@@ -65,7 +71,7 @@ class Observer:
 
     def audio_taken(self, nbytes: int) -> None:
         """A sink has taken a piece of the answer's audio."""
-        self._totals.audio_out_bytes += nbytes
+        self._totals.audio_out_ms += nbytes / self._form.bytes_per_ms
 
     def event(self, event: Event, state: State) -> None:
         """The application was told."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from voxloop._errors import ApiError, VoxloopError
+from voxloop.audio import AudioChunk
+from voxloop.net import AudioDelta
 from voxloop.realtime import (
     dispatch,
     history,
@@ -223,12 +225,13 @@ def steady(state: State, delta: AudioDelta, at: float) -> tuple[State, AudioEven
         or track.first_audio_at is None
         or not track.in_conversation
         or response_id in turn.muted
+        or state.settings.output_format != "pcm16"
     ):
         return None
     chunk, item_id = delta.chunk(), delta.item_id
     if not chunk:
         return None
-    length = delta.nbytes / BYTES_PER_MS
+    length = delta.nbytes / FORMATS["pcm16"].bytes_per_ms
     ledger = playback.extended(state.playback, item_id, delta.content_index, length, at)
     if ledger is None:
         return None
@@ -256,16 +259,19 @@ def _heard(
         epoch=state.line.epoch,
     )
     form = FORMATS[state.settings.output_format]
-    data = item.carry + event.delta if item.carry else event.delta
-    whole = len(data) & ~1 if form.name == "audio/pcm" else len(data)
-    item = replace(item, carry=bytes(data[whole:]))
+    pcm = form.name == "audio/pcm"
+    if item.carry or not pcm:
+        data, chunk = item.carry + data, None
+    whole = len(data) & ~1 if pcm else len(data)
+    if item.carry or whole < len(data):
+        item = replace(item, carry=bytes(data[whole:]))
     ledger = playback.received(state.playback, item, whole / form.bytes_per_ms, step.at)
     step.update(playback=ledger)
     if whole == 0:
         return
     _mark(step, track)
     if chunk is None:
-        chunk = AudioChunk(data[:whole], PCM24K)
+        chunk = form.decode(data[:whole])
     step.emit(AudioEvent(audio=chunk, item_id=event.item_id, response_id=response_id, at=step.at))
 
 
@@ -279,10 +285,6 @@ def _mark(step: Step, track: ResponseTrack | None) -> None:
     if track is None or track.in_conversation:
         marked = latency.note(step.state.latency, "first_audio", step.at)
         step.update(latency=latency.note(marked, "last_audio", step.at))
-    chunk = form.decode(data if whole == len(data) else data[:whole])
-    step.emit(
-        AudioEvent(audio=chunk, item_id=event.item_id, response_id=event.response_id, at=step.at)
-    )
 
 
 def audio_done(step: Step, event: rt.ResponseOutputAudioDone) -> None:

@@ -31,7 +31,7 @@ from voxloop.realtime import (
     toolcalls,
 )
 from voxloop.realtime.effects import Effect, End, TurnOver
-from voxloop.realtime.events import AgentState, AgentStateEvent, SilenceEvent
+from voxloop.realtime.events import AgentState, AgentStateEvent, AudioEvent, SilenceEvent
 from voxloop.realtime.state import State
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt

@@ -124,7 +124,7 @@ def stop(step: Step, response_id: str) -> None:
         left = tuple(p.item for p in positions if p.item.response_id != response_id)
         gone = sum(p.item.received_ms - p.played_ms for p in mine) / 1000.0
         ends_at = max(step.at, state.playback.ends_at - gone)
-        step.update(playback=Playback(left, ends_at))
+        step.update(playback=replace(step.state.playback, items=left, ends_at=ends_at))
     if state.sequencer.active == response_id:
         cancel(step)
     elif response_id in state.turn.responses:  # outside the conversation

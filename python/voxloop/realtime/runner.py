@@ -11,7 +11,7 @@ import trio
 
 from voxloop._bridge import checkpoint
 from voxloop._errors import ProtocolError, UseAfterClose, VoxloopError
-from voxloop.net import Frame
+from voxloop.net import AudioDelta, Frame, MediaCut, MediaLink
 from voxloop.realtime import effects, inputs, reducer
 from voxloop.realtime.connector import Connection, Connector
 from voxloop.realtime.events import AudioEvent, ErrorEvent, Event
@@ -19,8 +19,7 @@ from voxloop.realtime.observe import Observer
 from voxloop.realtime.recording import Recording
 from voxloop.realtime.state import Backlog, State
 from voxloop.realtime.subscribers import Hub
-from voxloop.realtime.telephone import FORMATS
-from voxloop.realtime.watch import Watch
+from voxloop.realtime.telephone import FORMATS, WireFormat
 from voxloop.realtime.work import Workshop
 from voxloop.tools import RunContext
 from voxloop.wire import realtime as rt
@@ -68,17 +67,20 @@ class Runner:
         self.state = state
         self.events: Hub[Event] = Hub(_audio_bytes)
         self.wire: Hub[WireEvent] = Hub(_wire_bytes)
-        self.observer = Observer(time.monotonic())
+        self.observer = Observer(time.monotonic(), FORMATS[state.settings.output_format])
         self.context = context
         self._connector = connector
         self.recordings: tuple[Recording, ...] = ()
         self._gap = _Gap()
-        self._input_format = FORMATS[state.settings.input_format]
         self._nursery = nursery
         self.work = Workshop(self, nursery, context, state.config)
-        self.watch = Watch(self, nursery, context, state.config)
         self._timer = _Timer()
         self._error: VoxloopError | None = None
+
+    @property
+    def input_format(self) -> WireFormat:
+        """What the server takes of the user's sound; it never changes."""
+        return FORMATS[self.state.settings.input_format]
 
     async def connect(self) -> None:
         """Make the first connection.
@@ -185,7 +187,7 @@ class Runner:
         """Take one input; the error of a refused command is returned."""
         self.state, todo = reducer.step(self.state, given)
         if self.recordings and isinstance(given, inputs.AppendAudio):
-            chunk = self._input_format.decode(given.data)
+            chunk = self.input_format.decode(given.data)
             for recording in self.recordings:
                 recording.user(chunk, given.at)
         refused: VoxloopError | None = None
@@ -194,11 +196,7 @@ class Runner:
                 case effects.Send():
                     self._send(effect)
                 case effects.Emit(event=event):
-                    self.events.publish(event)
-                    self.watch.saw(event, self.state)
-                    self.observer.event(event, self.state)
-                    for recording in self.recordings:
-                        recording.event(event)
+                    self._emit(event)
                 case (
                     effects.RunTool()
                     | effects.RunHandoff()
@@ -209,7 +207,7 @@ class Runner:
                 ):
                     self.work.do(effect, self.state)
                 case effects.CheckInput():
-                    self.watch.check_input(effect)
+                    self.work.watch.check_input(effect)
                 case effects.ResponseOver():
                     self.observer.response_over(effect)
                 case effects.TurnOver():
@@ -230,6 +228,7 @@ class Runner:
 
     def _emit(self, event: Event) -> None:
         self.events.publish(event)
+        self.work.watch.saw(event, self.state)
         self.observer.event(event, self.state)
         for recording in self.recordings:
             recording.event(event)
@@ -242,7 +241,7 @@ class Runner:
         outbox = self._connector.current.outbox
         outbox.put(data)
         if isinstance(event, rt.InputAudioBufferAppend):
-            self.observer.audio_sent(event.audio, outbox.waiting, self._input_format)
+            self.observer.audio_sent(event.audio, outbox.waiting, self.input_format)
         self._on_wire("out", data, time.monotonic())
 
     def _on_wire(self, direction: Literal["in", "out"], data: str | bytes, at: float) -> None:
@@ -300,6 +299,21 @@ class Runner:
             _log.exception("a frame of the server could not be handled")
             failure = ProtocolError("a frame of the server could not be handled; see the log")
             self.events.publish(ErrorEvent(error=failure, at=at))
+
+    def _received(self, event: rt.ServerMessage, at: float) -> inputs.Input:
+        """An event that came as text; sound among it still belongs to the sink, if there is one."""
+        if self.media is not None and isinstance(event, rt.ResponseOutputAudioDelta):
+            place = (event.item_id, event.response_id, event.content_index)
+            if self.media.deliver(*place, event.delta):
+                self.observer.audio_taken(len(event.delta))
+                return inputs.SoundTaken(event, at)
+        if (
+            self.media is not None
+            and isinstance(event, rt.SessionUpdated)
+            and self._media_epoch != self.state.line.epoch
+        ):  # another connection, which knows the formats by now
+            self.bind_media(self.media)
+        return inputs.Received(event, at)
 
 
 class _Gap:

@@ -20,7 +20,7 @@ from voxloop.realtime.attach import AttachOptions, LocalVad, Media, attached
 from voxloop.realtime.config import SessionModelSettings
 from voxloop.realtime.events import AgentState, Event
 from voxloop.realtime.history import HistoryItem
-from voxloop.realtime.items import as_item, definition, image_url
+from voxloop.realtime.items import as_item, image_url, mcp_answer, response_params
 from voxloop.realtime.latency import TurnMetrics
 from voxloop.realtime.recording import Recording, opening, recording
 from voxloop.realtime.restore import exported
@@ -390,17 +390,16 @@ class Session:
         ``conversation="none"`` it runs beside the conversation, at once; its events bear its
         ``response_id``, and tools that it calls are answered beside the conversation as well.
         """
-        params = rt.ResponseParams(
+        given = response_params(
             instructions=instructions,
-            output_modalities=None if output_modalities is None else list(output_modalities),
+            output_modalities=output_modalities,
             conversation=conversation,
-            input=None if input is None else list(input),
-            metadata=None if metadata is None else dict(metadata),
-            tools=None if tools is None else [definition(tool) for tool in tools],
-            tool_choice=dict(tool_choice) if isinstance(tool_choice, Mapping) else tool_choice,
+            input=input,
+            metadata=metadata,
+            tools=tools,
+            tool_choice=tool_choice,
             max_output_tokens=max_output_tokens,
         )
-        given = None if params == rt.ResponseParams() else params
         await self._runner.room()
         self._runner.command(inputs.Respond(given, time.monotonic()))
 
@@ -452,20 +451,8 @@ class Session:
     async def answer_mcp_approval(
         self, request_id: str, *, approve: bool, reason: str | None = None
     ) -> None:
-        """Answer the question whether a tool of an MCP server may run.
-
-        Args:
-            request_id: From the `McpApprovalEvent`.
-            approve: Whether it may.
-            reason: Why.
-        """
-        answer = rt.Item(
-            type="mcp_approval_response",
-            approval_request_id=request_id,
-            approve=approve,
-            reason=reason,
-        )
-        await self.add_item(answer)
+        """Say whether a tool of an MCP server may run; the id is that of the `McpApprovalEvent`."""
+        await self.add_item(mcp_answer(request_id, approve=approve, reason=reason))
 
     async def update_agent(self, agent: Agent) -> None:
         """Let another agent answer from now on.

@@ -36,6 +36,10 @@ class Owner(Protocol):
         """Take one input."""
         ...
 
+    def cut_media(self) -> None:
+        """Silence what is attached, if something is."""
+        ...
+
 
 class Watch:
     """Looks at texts as they grow.
@@ -98,6 +102,8 @@ class Watch:
             if verdict.stopped is not None:
                 event = _event(verdict, "output", due, text.item_id, text.response_id)
                 event = self._with_action(event)
+                if event.action != "event":
+                    self._owner.cut_media()
                 now = time.monotonic()
                 self._owner.feed(inputs.Tripped(event, verdict.error(), now))
                 break

@@ -15,6 +15,7 @@ from voxloop.realtime import effects, inputs
 from voxloop.realtime.config import NO_TRANSCRIPTS, RunConfig, SessionModelSettings
 from voxloop.realtime.events import ErrorEvent
 from voxloop.realtime.state import Call, State
+from voxloop.realtime.watch import Watch
 from voxloop.tools import (
     RunContext,
     Tool,
@@ -47,6 +48,10 @@ class Owner(Protocol):
         """Take one input."""
         ...
 
+    def cut_media(self) -> None:
+        """Silence what is attached, if something is."""
+        ...
+
     def tell(self, event: ErrorEvent) -> None:
         """Tell the application of an error."""
         ...
@@ -62,6 +67,7 @@ class Workshop:
         self, owner: Owner, nursery: trio.Nursery, context: RunContext[Any], config: RunConfig
     ) -> None:
         self.hooks = HookLine(config, context)
+        self.watch = Watch(owner, nursery, context, config)
         self._owner = owner
         self._nursery = nursery
         self._context = context
