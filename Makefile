@@ -59,7 +59,7 @@ soak-orders: $(VENV)/.test ## A million random orders of events, commands and lo
 	@VOXLOOP_ORDERS=$${VOXLOOP_ORDERS:-1000000} $(BIN)/python -m pytest --timeout 36000 -s --numprocesses 2 tests/realtime/test_orders.py -k random
 
 soak-handoffs: $(VENV)/.test ## Ten thousand handoffs and calls of tools under a microphone (some minutes)
-	@VOXLOOP_HANDOFFS=$${VOXLOOP_HANDOFFS:-10000} $(BIN)/python -m pytest --timeout 3600 -s tests/realtime/test_handoff_soak.py
+	@VOXLOOP_HANDOFFS=$${VOXLOOP_HANDOFFS:-10000} $(BIN)/python -m pytest --timeout 36000 -o faulthandler_timeout=0 -s tests/realtime/test_handoff_soak.py
 
 test-pythons: $(VENV)/.test ## Import, native tests and demo on every other CPython found, with one abi3 wheel
 	@scripts/other-pythons.sh
