@@ -76,14 +76,39 @@ class HistoryItem:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Items in order, and what is known of unfinished parts."""
+    """Items in order, and what is known of unfinished parts.
+
+    Attributes:
+        items: The items.
+        drafts: Text of parts that are still coming.
+        places: Where an item stood when it was looked for last. All versions of a history share
+            it: it has every id that ever was in one of them, and is checked before it is believed.
+        awaited: Ids that were named as predecessors before they came; shared as well.
+    """
 
     items: tuple[HistoryItem, ...] = ()
     drafts: Mapping[Key, str] = field(default_factory=dict)
+    places: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
+    awaited: set[str] = field(default_factory=set, repr=False, compare=False)
+
+    def find(self, item_id: str) -> int | None:
+        """Index of the item of this id."""
+        place = self.places.get(item_id)
+        if place is None:
+            return None
+        items = self.items
+        if place < len(items) and items[place].id == item_id:
+            return place
+        for index in range(len(items) - 1, -1, -1):
+            if items[index].id == item_id:
+                self.places[item_id] = index
+                return index
+        return None
 
     def get(self, item_id: str) -> HistoryItem | None:
-        """The item of this id. The newest are looked at first: they are asked for most."""
-        return next((item for item in reversed(self.items) if item.id == item_id), None)
+        """The item of this id."""
+        place = self.find(item_id)
+        return None if place is None else self.items[place]
 
     def current(self) -> tuple[HistoryItem, ...]:
         """The items with the drafts filled in."""
@@ -111,8 +136,7 @@ def upsert(
     if merged == old:
         return None
     if merged.previous_id != old.previous_id:  # its place was not known before
-        rest = replace(history, items=tuple(i for i in history.items if i.id != old.id))
-        return _insert(rest, merged), merged, "updated"
+        return _insert(_without(history, old.id), merged), merged, "updated"
     return _put(history, merged), merged, "updated"
 
 
@@ -196,7 +220,7 @@ def remove(history: History, item_id: str) -> tuple[History, HistoryItem | None]
     if item is None:
         return history, None
     drafts = {key: value for key, value in history.drafts.items() if key[0] != item_id}
-    return History(tuple(i for i in history.items if i.id != item_id), drafts), item
+    return replace(_without(history, item_id), drafts=drafts), item
 
 
 def _changed(
@@ -205,29 +229,49 @@ def _changed(
     return (history, None) if new == old else (_put(history, new), new)
 
 
+def _without(history: History, item_id: str) -> History:
+    place = history.find(item_id)
+    if place is None:
+        return history
+    return replace(history, items=history.items[:place] + history.items[place + 1 :])
+
+
 def _put(history: History, item: HistoryItem) -> History:
-    return replace(
-        history, items=tuple(item if old.id == item.id else old for old in history.items)
-    )
+    place = history.find(item.id)
+    if place is None:
+        return history
+    return replace(history, items=(*history.items[:place], item, *history.items[place + 1 :]))
 
 
 def _insert(history: History, item: HistoryItem) -> History:
-    items = list(history.items)
-    place = len(items)
+    place = len(history.items)
     if item.previous_id == "root":
         place = 0
     elif item.previous_id is not None:
-        known = [index for index, old in enumerate(items) if old.id == item.previous_id]
-        place = known[0] + 1 if known else place
-    items.insert(place, item)
-    # Items that named this one as theirs before it came were put at the end: they follow it now.
+        known = history.find(item.previous_id)
+        if known is None:
+            history.awaited.add(item.previous_id)
+        else:
+            place = known + 1
+    history.places[item.id] = place
+    if item.id not in history.awaited:
+        items = (*history.items[:place], item, *history.items[place:])
+        return replace(history, items=items)
+    return replace(history, items=_reclaimed(history.items, item, place))
+
+
+def _reclaimed(
+    before: tuple[HistoryItem, ...], item: HistoryItem, place: int
+) -> tuple[HistoryItem, ...]:
+    """Insert an item others have named as theirs: they were put at the end, and follow it now."""
+    items = [*before[:place], item, *before[place:]]
     early = [old for old in items[:place] if old.previous_id == item.id]
     for follower in early:
         chain = _chain(items, follower)
         items = [old for old in items if old not in chain]
         place = items.index(item) + 1
         items[place:place] = chain
-    return replace(history, items=tuple(items))
+    return tuple(items)
 
 
 def _chain(items: list[HistoryItem], first: HistoryItem) -> list[HistoryItem]:
