@@ -340,7 +340,7 @@ async def test_what_is_to_be_closed_is_closed_in_the_loop() -> None:
         assert loops == []
     assert len(loops) == 1
     with trio.fail_after(5):  # a thread that has ended may be listed for a moment
-        while [t for t in threading.enumerate() if "asyncio" in t.name]:
+        while [t for t in threading.enumerate() if "asyncio" in t.name]:  # noqa: ASYNC110
             await trio.sleep(0.01)
 
 
