@@ -17,7 +17,7 @@ from voxloop.realtime.events import (
     TranscriptEvent,
 )
 from voxloop.realtime.playback import PlayItem
-from voxloop.realtime.state import ResponseTrack, State
+from voxloop.realtime.state import ResponseTrack, State, evolved
 from voxloop.realtime.step import Step
 from voxloop.realtime.usage import Usage, of_response
 from voxloop.wire import realtime as rt
@@ -221,7 +221,7 @@ def steady(state: State, delta: AudioDelta, at: float) -> tuple[State, AudioEven
     if ledger is None:
         return None
     event = AudioEvent(audio=chunk, item_id=item_id, response_id=response_id, at=at)
-    return replace(state, playback=ledger), event
+    return evolved(state, playback=ledger), event
 
 
 def _heard(

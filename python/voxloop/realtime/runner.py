@@ -27,6 +27,8 @@ from voxloop.wire import realtime as rt
 
 GAP_BYTES = 16 * 1024 * 1024
 """Items and events, in JSON, that may wait for a connection that is lost; audio has its ring."""
+FOLLOW_SECONDS = 0.1
+"""How often the end of sound that goes on and on is looked for."""
 
 _log = logging.getLogger("voxloop.realtime")
 
@@ -210,7 +212,8 @@ class Runner:
                     self._connector.hang_up(epoch)
                 case effects.End():
                     self._end(effect, given.at)
-        self._timer.arm(reducer.deadline(self.state))
+        if type(given) is not inputs.AppendAudio:  # which brings no deadline
+            self._timer.arm(reducer.deadline(self.state))
         return refused
 
     def _emit(self, event: Event) -> None:
@@ -358,14 +361,25 @@ class _Timer:
 
     async def run(self, runner: Runner) -> None:
         """Keep time until cancelled."""
+        early = 0.0
         while not runner.state.link.over:
             self._sooner = trio.Event()
             self._when = reducer.deadline(runner.state)
-            wait = float("inf") if self._when is None else self._when - time.monotonic()
+            now = time.monotonic()
+            wait = float("inf") if self._when is None else max(self._when - now, early)
+            if self._when is not None:
+                self._when = now + wait
             with trio.move_on_after(max(0.0, wait)) as scope:
                 await self._sooner.wait()
-            if scope.cancelled_caught:
-                runner.feed(inputs.Tick(time.monotonic()))
+            early, now = 0.0, time.monotonic()
+            if not scope.cancelled_caught:
+                continue
+            when = reducer.deadline(runner.state)
+            if when is not None and when > now and runner.state.turn.shown == "speaking":
+                # More sound has come, perhaps as fast as it is played: not after each piece.
+                early = FOLLOW_SECONDS
+            else:
+                runner.feed(inputs.Tick(now))
 
 
 def _added(before: Backlog, after: Backlog) -> int:

@@ -238,9 +238,9 @@ class Backlog:
     held: tuple[rt.ClientEvent | dict[str, object], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class State:
-    """Everything that a session knows.
+    """Everything that a session knows; without slots, so that `evolved` can copy it whole.
 
     Attributes:
         config: How it behaves.
@@ -268,6 +268,15 @@ class State:
     history: History = field(default_factory=History)
     latency: Ledger = field(default_factory=Ledger)
     usage: Usage = field(default_factory=Usage)
+
+
+def evolved(state: State, **changes: object) -> State:
+    """``dataclasses.replace`` for what is done with every frame: a tenth of its price."""
+    made = object.__new__(State)
+    fields = made.__dict__
+    fields.update(state.__dict__)
+    fields.update(changes)
+    return made
 
 
 def initial(
