@@ -159,10 +159,11 @@ async def test_a_recording_is_played_back_as_its_server(tmp_path: Path) -> None:
             await until(again, realtime.AgentEndEvent, 2)
             history = [(item.type, item.role, item.text) for item in session.history]
     assert ("message", "assistant", "It is sunny in Paris.") in history
-    for kind in (realtime.AudioEvent, realtime.TranscriptEvent, realtime.ToolCallEvent):
+    for kind in (realtime.TranscriptEvent, realtime.ToolCallEvent):
         assert len(only(again, kind)) == len(only(events, kind))
-    sounds = [bytes(e.audio) for e in only(again, realtime.AudioEvent)]
-    assert sounds == [bytes(e.audio) for e in only(events, realtime.AudioEvent)]
+    # How many pieces come together is a matter of chance.
+    sounds = [b"".join(bytes(e.audio) for e in only(of, realtime.AudioEvent)) for of in (again, events)]
+    assert sounds[0] == sounds[1]
 
 
 async def test_a_recording_is_played_back_as_its_client(tmp_path: Path) -> None:
