@@ -117,6 +117,11 @@ def steady(state: State, delta: AudioDelta, at: float) -> tuple[State, AudioEven
     return None if state.link.over else on_response.steady(state, delta, at)
 
 
+def steadily_taken(state: State, delta: AudioDelta, at: float) -> State | None:
+    """The same for sound that a sink has taken; the one event is that there is none."""
+    return None if state.link.over else on_response.steadily_taken(state, delta, at)
+
+
 def deadline(state: State) -> float | None:
     """The next time at which a `Tick` is wanted, None if none is."""
     if state.link.over:

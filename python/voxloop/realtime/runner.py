@@ -261,14 +261,9 @@ class Runner:
         if isinstance(data, AudioDelta):
             for text, when in data.messages if self.wire.wanted or self.recordings else ():
                 self._on_wire("in", text, when)
-            quick = reducer.steady(self.state, data, at)
-            if quick is not None:
-                self.state, event = quick
-                self._emit(event)
+            if self._quick(data, at):
                 return
             given = inputs.Sound(data, at)
-            if data.taken:
-                self.observer.audio_taken(data.nbytes)
         elif isinstance(data, MediaCut):
             given = inputs.MediaCut(data, at)
         else:
@@ -284,6 +279,22 @@ class Runner:
             _log.exception("a frame of the server could not be handled")
             failure = ProtocolError("a frame of the server could not be handled; see the log")
             self.events.publish(ErrorEvent(error=failure, at=at))
+
+    def _quick(self, data: AudioDelta, at: float) -> bool:
+        """Handle sound of which nothing has to be told but the sound; False if there is more."""
+        if data.taken:
+            self.observer.audio_taken(data.nbytes)
+            longer = reducer.steadily_taken(self.state, data, at)
+            if longer is None:
+                return False
+            self.state = longer
+            return True
+        quick = reducer.steady(self.state, data, at)
+        if quick is None:
+            return False
+        self.state, event = quick
+        self._emit(event)
+        return True
 
     def _received(self, event: rt.ServerMessage, at: float) -> inputs.Input:
         """An event that came as text; sound among it still belongs to the sink, if there is one."""
