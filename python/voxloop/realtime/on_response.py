@@ -211,6 +211,7 @@ def steady(state: State, delta: AudioDelta, at: float) -> tuple[State, AudioEven
         or track.first_audio_at is None
         or not track.in_conversation
         or response_id in turn.muted
+        or not latency.sounded(state.latency)
     ):
         return None
     chunk, item_id = delta.chunk(), delta.item_id
@@ -237,6 +238,7 @@ def steadily_taken(state: State, delta: AudioDelta, at: float) -> State | None:
         or track is None
         or track.first_audio_at is None
         or not track.in_conversation
+        or not latency.sounded(state.latency)
     ):
         return None
     ledger = state.playback
