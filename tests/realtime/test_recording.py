@@ -162,7 +162,9 @@ async def test_a_recording_is_played_back_as_its_server(tmp_path: Path) -> None:
     for kind in (realtime.TranscriptEvent, realtime.ToolCallEvent):
         assert len(only(again, kind)) == len(only(events, kind))
     # How many pieces come together is a matter of chance.
-    sounds = [b"".join(bytes(e.audio) for e in only(of, realtime.AudioEvent)) for of in (again, events)]
+    sounds = [
+        b"".join(bytes(e.audio) for e in only(of, realtime.AudioEvent)) for of in (again, events)
+    ]
     assert sounds[0] == sounds[1]
 
 

@@ -102,10 +102,7 @@ def sounded(ledger: Ledger) -> bool:
     turn = ledger.turns[-1] if ledger.turns else None
     if turn is None or turn.complete:
         return True
-    for name, _ in turn.marks:  # a loop, as it runs with every piece
-        if name == "first_audio":
-            return True
-    return False
+    return any(name == "first_audio" for name, _ in turn.marks)
 
 
 def interrupted(ledger: Ledger) -> Ledger:

@@ -30,9 +30,8 @@ class Uplink:
         Raises:
             AudioFormatError: It is no such audio; nothing was converted then.
         """
-        plain = type(data) is bytes and format is None and self._rate == RATE
-        if plain and 0 < len(data) <= APPEND_BYTES and len(data) % 2 == 0:
-            return iter((data,))  # as it is to be sent
+        if isinstance(data, bytes) and format is None and _ready(data, self._rate):
+            return iter((data,))
         chunk = as_chunk(data, format=format)
         return self._pieces(chunk)
 
@@ -58,6 +57,11 @@ class Uplink:
         """Forget what is held back."""
         if self._resampler is not None:
             self._resampler.reset()
+
+
+def _ready(data: bytes, rate: int) -> bool:
+    """Whether PCM16 is to be sent as it is."""
+    return rate == RATE and 0 < len(data) <= APPEND_BYTES and len(data) % 2 == 0
 
 
 def _cut(chunk: AudioChunk) -> Iterator[bytes]:

@@ -75,9 +75,11 @@ const LATER: u32 = 10;
 /// When the consumer may be woken next for what can wait.
 struct Hush {
     interval: Duration,
+    /// When the first piece came that the last wake-up was for. From then on it counts, and not
+    /// from the wake-up, or a steady stream that was late once would be held back ever after.
     last: Option<Instant>,
-    /// Something was pushed without waking, and may wait until then.
-    held: Option<Instant>,
+    /// Something was pushed without waking: since when, and until when it may wait.
+    held: Option<(Instant, Instant)>,
 }
 
 impl Hush {
@@ -98,7 +100,7 @@ impl Hush {
     /// Waits until what is held may wait no longer; for ever if nothing is held.
     async fn over(&self) {
         match self.held {
-            Some(until) => sleep_until(until).await,
+            Some((_, until)) => sleep_until(until).await,
             None => std::future::pending().await,
         }
     }
@@ -143,9 +145,11 @@ impl<M> Delivery<'_, M> {
     /// Wakes the consumer unless that was done within the interval; then for several at once.
     async fn quietly(&mut self, item: WsItem<M>, bytes: usize, wake: Wake) -> Result<(), Refused> {
         self.put(item, bytes, false).await?;
+        let now = Instant::now();
         match self.hush.until(wake) {
-            Some(until) if Instant::now() < until => {
-                self.hush.held = Some(self.hush.held.map_or(until, |held| held.min(until)));
+            Some(until) if now < until => {
+                let (since, soonest) = self.hush.held.unwrap_or((now, until));
+                self.hush.held = Some((since, soonest.min(until)));
             }
             _ => self.wake(),
         }
@@ -153,8 +157,8 @@ impl<M> Delivery<'_, M> {
     }
 
     fn wake(&mut self) {
-        self.hush.last = Some(Instant::now());
-        self.hush.held = None;
+        let since = self.hush.held.take().map(|(since, _)| since);
+        self.hush.last = Some(since.unwrap_or_else(Instant::now));
         self.link.inbox.signal().fire();
     }
 
