@@ -237,6 +237,7 @@ async def stall(client: Client) -> None:
         await client.loop.sleep(WARM)
         for sink in sinks:
             sink.late, sink.deltas = [], 0
+        before = played(links) if client.attached else {}
         for _ in range(orders["stalls"]):
             if orders["held"]:
                 libc.usleep(int(orders["blocked_s"] * 1e6))
@@ -250,7 +251,19 @@ async def stall(client: Client) -> None:
             "lost": sum(sink.lost for sink in sinks),
             "down_ms": spread(late),
         }
+        if client.attached:
+            result |= {name: now - before[name] for name, now in played(links).items()}
         client.finish(result)
+
+
+def played(links: list[Any]) -> dict[str, int]:
+    """What attached sinks have been given so far: blocks, late ones, and pieces that were lost."""
+    stats = [link.media.stats() for link in links]
+    return {
+        "deltas": sum(one.blocks_down for one in stats),
+        "late": sum(one.late_blocks_down for one in stats),
+        "lost": sum(one.overruns + one.late_pieces for one in stats),
+    }
 
 
 def spread(values: list[float]) -> dict[str, float | None]:

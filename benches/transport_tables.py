@@ -222,7 +222,7 @@ def _stall(results: list[Result]) -> None:
                 "up: late by over 20 ms",
                 "up: lost samples",
                 "up late ms max",
-                "down, in Python: late by over 20 ms",
+                "down, in Python (attached: in the sink): late by over 20 ms",
                 "down: lost",
                 "pings answered",
                 "pong ms p50 / max",
@@ -233,13 +233,12 @@ def _stall(results: list[Result]) -> None:
             (one,) = mine
             client, server = one["client"], one["server"]
             up, ping = server["up"], server["ping"]
-            attached = one["peer"] == ATTACHED
             return [
                 f"{up['late_us']['late']} of {up['late_us']['count']}",
                 str(up["lost_samples"]),
                 f"{(up['late_us']['max'] or 0) / 1e3:.0f}",
-                "-" if attached else f"{client['late']} of {client['deltas']}",
-                "-" if attached else str(client["lost"]),
+                f"{client['late']} of {client['deltas']}",
+                str(client["lost"]),
                 f"{ping['answered_us']['count']} of {ping['sent']}",
                 _middle(mine, _server("ping", "answered_us", "p50"), scale=1e-3)
                 + " / "

@@ -25,6 +25,8 @@ NAMES = {
 
 ATTACHED = "voxloop attached"
 MARK = 0x4C584C56
+DELTA_BYTES = 960
+"""Sound of one delta: 20 ms."""
 _STAMP = struct.Struct("<IIIIQ")
 
 
@@ -51,14 +53,16 @@ class Sink:
         self.tools = 0
 
     def audio(self, data: bytes | memoryview) -> None:
-        """Take 20 ms."""
-        self.deltas += 1
+        """Take one delta, or several that were joined; each counts and is timed by itself."""
+        count = len(data) // DELTA_BYTES
+        self.deltas += count
         if self.timed:
             now = time.monotonic_ns()
-            mark, _, number, _, sent = _STAMP.unpack_from(data)
-            if mark != MARK:
-                raise ValueError("this is not a delta of the generator")
-            if self.next_number is not None and number:
-                self.lost += number != self.next_number
-            self.next_number = number + 1
-            self.late.append(now - sent)
+            for start in range(0, count * DELTA_BYTES, DELTA_BYTES):
+                mark, _, number, _, sent = _STAMP.unpack_from(data, start)
+                if mark != MARK:
+                    raise ValueError("this is not a delta of the generator")
+                if self.next_number is not None and number:
+                    self.lost += number != self.next_number
+                self.next_number = number + 1
+                self.late.append(now - sent)

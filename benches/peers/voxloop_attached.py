@@ -18,9 +18,11 @@ UPLINK = "VOXLOOP_BENCH_RAMP"
 
 
 class _Link:
-    def __init__(self, session: realtime.Session, sink: Sink) -> None:
+    def __init__(self, session: realtime.Session, sink: Sink, media: realtime.Media) -> None:
         self._session = session
         self._sink = sink
+        self.media = media
+        """Its `stats` say what the sink was given, and when."""
 
     async def append(self, pcm: bytes) -> None:
         raise AssertionError("the source sends by itself")
@@ -33,5 +35,5 @@ class _Link:
 async def open_link(url: str, sink: Sink) -> AsyncIterator[_Link]:
     async with voxloop_session.open_session(url) as session:
         source = audio.WavSource(os.environ[UPLINK], realtime=True, loop=True)
-        async with session.attach(source=source, sink=audio.NullSink()):
-            yield _Link(session, sink)
+        async with session.attach(source=source, sink=audio.NullSink()) as media:
+            yield _Link(session, sink, media)

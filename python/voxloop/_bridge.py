@@ -82,6 +82,14 @@ class Outbox:
         self._native = native
         self._turn = trio.Lock()
 
+    def try_send(self, data: str | bytes) -> bool:
+        """Queue one message now; False if there is no room, or if others wait for it.
+
+        Raises:
+            VoxloopError: The connection has ended.
+        """
+        return not self._turn.locked() and self._native.try_send(data)
+
     async def send(self, data: str | bytes) -> None:
         """Queue one message, waiting for room if need be; callers take turns in order.
 

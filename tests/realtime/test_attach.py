@@ -101,8 +101,9 @@ async def test_speech_of_the_user_cuts_the_answer_before_python_knows(tmp_path: 
             heard = {i.id: i.heard_ms for i in session.history if i.heard_ms is not None}
     (interrupted,) = only(events, realtime.AudioInterruptedEvent)
     cuts = [e for e in server.received if e["type"] == "conversation.item.truncate"]
-    assert [c["item_id"] for c in cuts] == list(heard)
-    first, second = (int(str(c["audio_end_ms"])) for c in cuts)
+    # Leaving the block cuts the answer that was still to be heard, perhaps in time to be told.
+    assert [c["item_id"] for c in cuts[:2]] == list(heard)
+    first, second = (int(str(c["audio_end_ms"])) for c in cuts[:2])
     assert first == interrupted.heard_ms == heard[interrupted.item_id]
     assert 100 <= first <= 4_000
     assert second == 0, "the message behind it had not begun"

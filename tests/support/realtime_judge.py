@@ -7,10 +7,12 @@ import random
 import struct
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from support.realtime_driver import Driver, resolved
 from voxloop._errors import NetworkError
 from voxloop.agents import Agent
+from voxloop.audio import PCM24K, AudioChunk
 from voxloop.realtime import (
     AgentEndEvent,
     AgentStartEvent,
@@ -20,6 +22,7 @@ from voxloop.realtime import (
     ReconnectedEvent,
     ReconnectingEvent,
     RunConfig,
+    effects,
     inputs,
     reducer,
 )
@@ -42,6 +45,27 @@ SLOT_NUMBERS = (0, 1, 2, 3)
 ITEMS = ("i1", "i2", "u1")
 CALLS = ("c1", "c2", "c3", "c4")
 NAMES = ("look", "ask", "fly", "transfer_to_tech")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Sound as the network threads hand it over."""
+
+    item_id: str
+    response_id: str
+    data: bytes
+    taken: bool
+    content_index: int = 0
+    dropped: bool = False
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of it."""
+        return len(self.data)
+
+    def chunk(self) -> AudioChunk:
+        """It as audio; empty where a sink has taken it."""
+        return AudioChunk(b"" if self.taken else self.data, PCM24K)
 
 
 class Judge:
@@ -75,6 +99,7 @@ class Judge:
         self.calls: set[str] = set()
         self.answered: Counter[str] = Counter()
         self.balance: Counter[str] = Counter()
+        self.quick = 0
         self.seen = (0, 0)
 
     def check(self) -> None:
@@ -249,7 +274,27 @@ class Judge:
         self.owner[item] = response
         if response not in self.d.state.turn.muted:
             self.received[item] += ms
+        self.same_the_quick_way(Decoded(item, response, bytes(ms * 48), taken=ms % 2 == 1))
         self.d.audio(ms, item=item, response=response)
+
+    def same_the_quick_way(self, delta: Decoded) -> None:
+        """What the quick way makes of decoded sound is what `reducer.step` makes of it."""
+        given = inputs.Sound(delta, self.d.at)  # type: ignore[arg-type]
+        slow, todo = reducer.step(self.d.state, given)
+        if delta.taken:
+            quick = reducer.steadily_taken(self.d.state, delta, self.d.at)  # type: ignore[arg-type]
+            told: tuple[effects.Effect, ...] = ()
+        else:
+            found = reducer.steady(self.d.state, delta, self.d.at)  # type: ignore[arg-type]
+            quick, told = (None, ()) if found is None else (found[0], (effects.Emit(found[1]),))
+        if quick is None:
+            return
+        self.quick += 1
+        assert todo == told
+        tick = inputs.Tick(self.d.at)
+        assert reducer.step(quick, tick) == reducer.step(slow, tick)
+        soonest, before = reducer.deadline(quick), reducer.deadline(self.d.state)
+        assert soonest is None or (before is not None and soonest >= before)
 
     def call(self, slot: int, name: str, call_id: str) -> None:
         self.calls.add(call_id)
@@ -298,9 +343,10 @@ def moves(j: Judge, random_: random.Random) -> list[Callable[[], object]]:
     return [*ours, *theirs]
 
 
-def play(random_: random.Random, count: int) -> None:
-    """One order of so many moves."""
+def play(random_: random.Random, count: int) -> int:
+    """One order of so many moves; how often sound could go the quick way."""
     judge = Judge()
     for _ in range(count):
         random_.choice(moves(judge, random_))()
         judge.check()
+    return judge.quick

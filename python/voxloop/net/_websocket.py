@@ -157,6 +157,16 @@ class WebSocket:
         self._check_open()
         await self._outbox.send(data)
 
+    def try_send(self, data: str | bytes) -> bool:
+        """Queue one message now; False if there is no room, or if others wait for it.
+
+        Raises:
+            ConnectionClosed: The connection has ended.
+            UseAfterClose: The block was left.
+        """
+        self._check_open()
+        return self._outbox.try_send(data)
+
     def bind_media(self, media: MediaLink) -> int:
         """Let media talk over this connection, which must have been opened with ``decode_audio``.
 

@@ -59,7 +59,7 @@ class Connection:
 
     def __init__(self, epoch: int, transport: RealtimeTransport) -> None:
         self.epoch = epoch
-        self.outbox = Outbox()
+        self.outbox = Outbox(transport)
         self._transport = transport
         self._held: deque[Frame] = deque()
         self._heard = False

@@ -97,6 +97,14 @@ def note(ledger: Ledger, mark: Mark, at: float) -> Ledger:
     return _last(ledger, replace(turn, marks=(*marks, (mark, at))))
 
 
+def sounded(ledger: Ledger) -> bool:
+    """Whether more sound is nothing new to the open turn."""
+    turn = ledger.turns[-1] if ledger.turns else None
+    if turn is None or turn.complete:
+        return True
+    return any(name == "first_audio" for name, _ in turn.marks)
+
+
 def interrupted(ledger: Ledger) -> Ledger:
     """The answer of the open turn was cut short."""
     turn = ledger.open

@@ -25,8 +25,8 @@ from voxloop.realtime.events import (
     AudioEvent,
     TranscriptEvent,
 )
-from voxloop.realtime.playback import PlayItem
-from voxloop.realtime.state import ResponseTrack, State
+from voxloop.realtime.playback import Playback, PlayItem
+from voxloop.realtime.state import ResponseTrack, State, evolved
 from voxloop.realtime.step import Step
 from voxloop.realtime.telephone import FORMATS
 from voxloop.realtime.usage import Usage, of_response
@@ -226,6 +226,7 @@ def steady(state: State, delta: AudioDelta, at: float) -> tuple[State, AudioEven
         or not track.in_conversation
         or response_id in turn.muted
         or state.settings.output_format != "pcm16"
+        or not latency.sounded(state.latency)
     ):
         return None
     chunk, item_id = delta.chunk(), delta.item_id
@@ -236,7 +237,30 @@ def steady(state: State, delta: AudioDelta, at: float) -> tuple[State, AudioEven
     if ledger is None:
         return None
     event = AudioEvent(audio=chunk, item_id=item_id, response_id=response_id, at=at)
-    return replace(state, playback=ledger), event
+    return evolved(state, playback=ledger), event
+
+
+def steadily_taken(state: State, delta: AudioDelta, at: float) -> State | None:
+    """More sound of an answer that a sink is playing, the quick way.
+
+    Returns:
+        What `taken` would lead to, or None if more than that has to be looked at.
+    """
+    turn = state.turn
+    track = turn.responses.get(delta.response_id)
+    if (
+        turn.shown != "speaking"
+        or track is None
+        or track.first_audio_at is None
+        or not track.in_conversation
+        or not latency.sounded(state.latency)
+    ):
+        return None
+    ledger = state.playback
+    more = 0 if delta.dropped else delta.nbytes
+    fresh_at = ledger.fresh_at if delta.response_id in turn.muted or more < 2 else at
+    longer = Playback(ledger.items, ledger.ends_at, fresh_at, ledger.taken + more, ledger.silent)
+    return evolved(state, playback=longer)
 
 
 def _heard(

@@ -28,11 +28,12 @@ from voxloop.realtime import (
     on_session,
     playback,
     responses,
+    ring,
     toolcalls,
 )
-from voxloop.realtime.effects import Effect, End, TurnOver
+from voxloop.realtime.effects import Effect, End, Send, TurnOver
 from voxloop.realtime.events import AgentState, AgentStateEvent, AudioEvent, SilenceEvent
-from voxloop.realtime.state import State
+from voxloop.realtime.state import InputBuffer, State, evolved
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
 
@@ -85,10 +86,29 @@ def step(state: State, given: inputs.Input) -> tuple[State, tuple[Effect, ...]]:
     """
     if state.link.over:
         return state, ()
+    if type(given) is inputs.AppendAudio and state.line.up:
+        # Nothing follows from it that time alone would not bring: no need to settle.
+        return _appended(state, given)
     work = Step(state, given.at)
     _INPUTS[type(given)](work, given)
     _settle(work)
     return work.state, tuple(work.effects)
+
+
+def _appended(state: State, given: inputs.AppendAudio) -> tuple[State, tuple[Effect, ...]]:
+    """What `commands.append_audio` does, with every 20 ms of a user's speech."""
+    data = given.data
+    buffer = state.input
+    longer = InputBuffer(
+        buffer.uncommitted + len(data),
+        buffer.commits,
+        buffer.ended_by_server,
+        buffer.stopped_item,
+        buffer.attached,
+        buffer.stopped_ms,
+    )
+    sent = Send(rt.InputAudioBufferAppend(audio=data))
+    return evolved(state, input=longer, ring=ring.append(state.ring, data)), (sent,)
 
 
 def steady(state: State, delta: AudioDelta, at: float) -> tuple[State, AudioEvent] | None:
@@ -99,6 +119,11 @@ def steady(state: State, delta: AudioDelta, at: float) -> tuple[State, AudioEven
         is needed.
     """
     return None if state.link.over else on_response.steady(state, delta, at)
+
+
+def steadily_taken(state: State, delta: AudioDelta, at: float) -> State | None:
+    """The same for sound that a sink has taken; the one event is that there is none."""
+    return None if state.link.over else on_response.steadily_taken(state, delta, at)
 
 
 def deadline(state: State) -> float | None:
@@ -211,13 +236,15 @@ def _settle(work: Step) -> None:
     toolcalls.speak_when_idle(work)
     responses.release(work)
     _note_audio(work)
-    active = frozenset(work.state.turn.responses)
-    work.update(playback=playback.pruned(work.state.playback, work.at, active))
     state = work.state
+    if state.playback.items:
+        ledger = playback.pruned(state.playback, work.at, frozenset(state.turn.responses))
+        if ledger is not state.playback:
+            work.update(playback=ledger)
     if not state.sequencer.busy and not state.tools.running and not state.gates:
-        ledger, over = latency.finish(state.latency)
-        work.update(latency=ledger)
+        turns, over = latency.finish(state.latency)
         if over is not None:
+            work.update(latency=turns)
             work.do(TurnOver(over))
         moments.settled(work)
     _show(work, _state(work.state, work.at))

@@ -71,7 +71,8 @@ def release(step: Step) -> None:
     if not step.state.line.up:
         return
     state, wish = sequencer.release(step.state.sequencer, step.at)
-    step.update(sequencer=state)
+    if state is not step.state.sequencer:
+        step.update(sequencer=state)
     if wish is not None:
         step.send(wish.event)
 

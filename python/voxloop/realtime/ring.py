@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 
 BYTES_PER_SECOND = 48_000
 """Of PCM16 mono at 24,000 Hz."""
+PIECE_BYTES = BYTES_PER_SECOND // 10
+"""Longest piece that small ones are joined to: what one append holds when it is sent again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +78,20 @@ def empty(seconds: float, bytes_per_second: int = BYTES_PER_SECOND) -> Ring:
 
 
 def append(ring: Ring, data: bytes) -> Ring:
-    """Keep audio that is sent now."""
-    longer = replace(
-        ring,
-        pieces=(*ring.pieces, data),
+    """Keep audio that is sent now; small pieces are joined, so that there are never many."""
+    pieces = ring.pieces
+    if pieces and len(pieces[-1]) + len(data) <= PIECE_BYTES:
+        pieces = (*pieces[:-1], pieces[-1] + data)
+    else:
+        pieces = (*pieces, data)
+    longer = Ring(
+        limit=ring.limit,
+        said=ring.said,
+        closing=ring.closing,
+        pieces=pieces,
+        dropped=ring.dropped,
         nbytes=ring.nbytes + len(data),
+        start=ring.start,
         end=ring.end + len(data),
     )
     return longer if longer.nbytes <= ring.limit else _shortened(longer)
@@ -195,6 +206,13 @@ def _became(ring: Ring, item_id: str, segment: Segment) -> Ring:
 
 def _shortened(ring: Ring) -> Ring:
     excess = ring.nbytes - ring.limit
+    if not ring.said and not ring.closing:  # the common case, and it comes with every frame
+        return replace(
+            ring,
+            pieces=_without(ring.pieces, excess),
+            dropped=ring.dropped + excess,
+            nbytes=ring.limit,
+        )
     said = list(ring.said)
     while said and excess > 0:
         excess -= said.pop(0).nbytes

@@ -26,6 +26,8 @@ from voxloop.wire import realtime as rt
 
 GAP_BYTES = 16 * 1024 * 1024
 """Items and events, in JSON, that may wait for a connection that is lost; audio has its ring."""
+FOLLOW_SECONDS = 0.1
+"""How often the end of sound that goes on and on is looked for."""
 
 _log = logging.getLogger("voxloop.realtime")
 
@@ -223,7 +225,8 @@ class Runner:
                     self._connector.hang_up(epoch)
                 case effects.End():
                     self._end(effect, given.at)
-        self._timer.arm(reducer.deadline(self.state))
+        if type(given) is not inputs.AppendAudio:  # which brings no deadline
+            self._timer.arm(reducer.deadline(self.state))
         return refused
 
     def _emit(self, event: Event) -> None:
@@ -276,14 +279,9 @@ class Runner:
         if isinstance(data, AudioDelta):
             for text, when in data.messages if self.wire.wanted or self.recordings else ():
                 self._on_wire("in", text, when)
-            quick = reducer.steady(self.state, data, at)
-            if quick is not None:
-                self.state, event = quick
-                self._emit(event)
+            if self._quick(data, at):
                 return
             given = inputs.Sound(data, at)
-            if data.taken:
-                self.observer.audio_taken(data.nbytes)
         elif isinstance(data, MediaCut):
             given = inputs.MediaCut(data, at)
         else:
@@ -299,6 +297,22 @@ class Runner:
             _log.exception("a frame of the server could not be handled")
             failure = ProtocolError("a frame of the server could not be handled; see the log")
             self.events.publish(ErrorEvent(error=failure, at=at))
+
+    def _quick(self, data: AudioDelta, at: float) -> bool:
+        """Handle sound of which nothing has to be told but the sound; False if there is more."""
+        if data.taken:
+            self.observer.audio_taken(data.nbytes)
+            longer = reducer.steadily_taken(self.state, data, at)
+            if longer is None:
+                return False
+            self.state = longer
+            return True
+        quick = reducer.steady(self.state, data, at)
+        if quick is None:
+            return False
+        self.state, event = quick
+        self._emit(event)
+        return True
 
     def _received(self, event: rt.ServerMessage, at: float) -> inputs.Input:
         """An event that came as text; sound among it still belongs to the sink, if there is one."""
@@ -345,14 +359,25 @@ class _Timer:
 
     async def run(self, runner: Runner) -> None:
         """Keep time until cancelled."""
+        early = 0.0
         while not runner.state.link.over:
             self._sooner = trio.Event()
             self._when = reducer.deadline(runner.state)
-            wait = float("inf") if self._when is None else self._when - time.monotonic()
+            now = time.monotonic()
+            wait = float("inf") if self._when is None else max(self._when - now, early)
+            if self._when is not None:
+                self._when = now + wait
             with trio.move_on_after(max(0.0, wait)) as scope:
                 await self._sooner.wait()
-            if scope.cancelled_caught:
-                runner.feed(inputs.Tick(time.monotonic()))
+            early, now = 0.0, time.monotonic()
+            if not scope.cancelled_caught:
+                continue
+            when = reducer.deadline(runner.state)
+            if when is not None and when > now and runner.state.turn.shown == "speaking":
+                # More sound has come, perhaps as fast as it is played: not after each piece.
+                early = FOLLOW_SECONDS
+            else:
+                runner.feed(inputs.Tick(now))
 
 
 def _added(before: Backlog, after: Backlog) -> int:

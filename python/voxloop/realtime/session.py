@@ -209,8 +209,9 @@ class Session:
         **Cancellation:** the part that was queued is sent, in pieces of 100 ms.
         """
         await self._runner.audio_room()
-        for piece in self._uplink.convert(data, format=format):
-            await self._runner.audio_room()
+        for number, piece in enumerate(self._uplink.convert(data, format=format)):
+            if number:
+                await self._runner.audio_room()
             self._runner.command(inputs.AppendAudio(piece, time.monotonic()))
 
     async def commit_audio(self, *, respond: bool | None = None) -> None:

@@ -287,9 +287,9 @@ class Backlog:
     held: tuple[rt.ClientEvent | dict[str, object], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class State:
-    """Everything that a session knows.
+    """Everything that a session knows; without slots, so that `evolved` can copy it whole.
 
     Attributes:
         config: How it behaves.
@@ -321,6 +321,15 @@ class State:
     usage: Usage = field(default_factory=Usage)
     gates: Mapping[str, Gated] = field(default_factory=dict)
     spent: Mapping[str, Usage] = field(default_factory=dict)
+
+
+def evolved(state: State, **changes: object) -> State:
+    """``dataclasses.replace`` for what is done with every frame: a tenth of its price."""
+    made = object.__new__(State)
+    fields = made.__dict__
+    fields.update(state.__dict__)
+    fields.update(changes)
+    return made
 
 
 def initial(

@@ -21,6 +21,7 @@ from voxloop.realtime.state import (
     State,
     ToolState,
     Turn,
+    evolved,
 )
 from voxloop.realtime.usage import Usage
 from voxloop.wire import realtime as rt
@@ -59,26 +60,27 @@ class Step:
         backlog: Backlog | None = None,
     ) -> None:
         """Replace parts of the state."""
-        old = self.state
-        self.state = replace(
-            old,
-            agent=agent or old.agent,
-            link=link or old.link,
-            turn=turn or old.turn,
-            input=input or old.input,
-            sequencer=sequencer or old.sequencer,
-            playback=playback or old.playback,
-            tools=tools or old.tools,
-            latency=latency or old.latency,
-            usage=usage or old.usage,
-            line=line or old.line,
-            ring=ring or old.ring,
-            backlog=backlog or old.backlog,
+        given = {
+            "agent": agent,
+            "link": link,
+            "turn": turn,
+            "input": input,
+            "sequencer": sequencer,
+            "playback": playback,
+            "tools": tools,
+            "latency": latency,
+            "usage": usage,
+            "line": line,
+            "ring": ring,
+            "backlog": backlog,
+        }
+        self.state = evolved(
+            self.state, **{name: part for name, part in given.items() if part is not None}
         )
 
     def new_id(self, kind: str) -> str:
         """An id that no one else makes; at most 32 characters."""
-        self.state = replace(self.state, ids=self.state.ids + 1)
+        self.state = evolved(self.state, ids=self.state.ids + 1)
         return f"{kind}_{self.state.prefix}_{self.state.ids}"
 
     def do(self, effect: Effect) -> None:
@@ -115,7 +117,7 @@ class Step:
 
     def history(self, history: History, item: HistoryItem | None, kind: Change) -> None:
         """Replace the history and, if an item changed, say so."""
-        self.state = replace(self.state, history=history)
+        self.state = evolved(self.state, history=history)
         if item is not None:
             self.emit(HistoryEvent(item=item, kind=kind, at=self.at))
 

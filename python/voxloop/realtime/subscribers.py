@@ -126,7 +126,8 @@ class Subscription(Generic[T]):
         self._reading = True
         self._mode = "read"
         try:
-            await checkpoint()  # a cancel here loses nothing
+            if self._events or self._sounds or self._ended:
+                await checkpoint()  # a cancel here loses nothing
             while not self._events and not self._sounds:
                 if self._ended:
                     raise self._error or StopAsyncIteration

@@ -33,8 +33,15 @@ class Uplink:
         Raises:
             AudioFormatError: It is no such audio; nothing was converted then.
         """
+        if isinstance(data, bytes) and format is None and self._ready(data):
+            return iter((data,))
         chunk = as_chunk(data, format=format)
         return self._pieces(chunk)
+
+    def _ready(self, data: bytes) -> bool:
+        """Whether bytes are to be sent as they are: whole PCM16 samples, a piece at most."""
+        fits = 0 < len(data) <= 2 * self._form.rate // PIECES_PER_SECOND and len(data) % 2 == 0
+        return fits and self._form is FORMATS["pcm16"] and self._rate == self._form.rate
 
     def _pieces(self, chunk: AudioChunk) -> Iterator[bytes]:
         rate = chunk.sample_rate

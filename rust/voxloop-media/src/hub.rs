@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use voxloop_net::{Interpret, Reading, Utf8Bytes};
+use voxloop_net::{Interpret, Reading, Utf8Bytes, Wake};
 
 use crate::codec::{Control, Delta, Event, event};
 use crate::cut::Cut;
@@ -72,7 +72,8 @@ impl Interpret<Incoming> for Hub {
                 let taken = self.listener().map_or(Taken::No, |media| media.sound(&delta));
                 let bytes = text.len() + if taken == Taken::No { delta.audio.len() } else { 0 };
                 let piece = Piece::new(delta, text, at_ns, taken);
-                Reading::Made { item: Incoming::Piece(piece), bytes, urgent: false }
+                let wake = if taken == Taken::No { Wake::Soon } else { Wake::Later };
+                Reading::Made { item: Incoming::Piece(piece), bytes, wake }
             }
             Event::Other(kind) => {
                 let cut = self.listener().and_then(|media| {

@@ -38,7 +38,9 @@ pub use crate::retry::{
 };
 pub use crate::sse::{SseEvent, SseParser};
 pub use crate::tls::TlsConfig;
-pub use crate::ws::{Interpret, Reading, TrySend, WsClient, WsConfig, WsItem, WsSender, WsStats};
+pub use crate::ws::{
+    Interpret, Reading, TrySend, Wake, WsClient, WsConfig, WsItem, WsSender, WsStats,
+};
 
 /// The descriptor a consumer waits on.
 pub type WakeSignal = voxloop_queue::Signal;

@@ -13,13 +13,24 @@ pub enum Reading<M> {
         item: M,
         /// Payload bytes to count for it.
         bytes: usize,
-        /// Whether the consumer is to be woken now; else within `WsConfig::coalesce`.
-        urgent: bool,
+        /// When the consumer is to be woken for it.
+        wake: Wake,
     },
     /// Something of its own, and then the text.
     Before(M, Utf8Bytes),
     /// Nothing goes on.
     Swallow,
+}
+
+/// How long an item may wait for company before the consumer is woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wake {
+    /// Not at all.
+    Now,
+    /// Up to `WsConfig::coalesce` since the last wake-up for such items.
+    Soon,
+    /// Ten times as long: it is for the consumer's books only.
+    Later,
 }
 
 /// Sees every text message before the consumer does, on the network thread: it must be quick and

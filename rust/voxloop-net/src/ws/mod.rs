@@ -25,7 +25,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use voxloop_queue::{Drained, Inbox, Outbox, Unsent};
 
 pub use self::config::WsConfig;
-pub use self::interpret::{Interpret, Reading};
+pub use self::interpret::{Interpret, Reading, Wake};
 pub use self::sender::WsSender;
 use self::stats::Counters;
 pub use self::stats::WsStats;

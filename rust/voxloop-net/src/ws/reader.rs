@@ -13,7 +13,7 @@ use super::config::WsConfig;
 use super::connect::Ws;
 use super::ends;
 use super::keepalive::Keepalive;
-use super::{Link, Reading, WsItem};
+use super::{Link, Reading, Wake, WsItem};
 use crate::clock::monotonic_ns;
 use crate::error::NetError;
 use crate::header::Secrets;
@@ -69,28 +69,39 @@ pub(crate) async fn read_all<M>(
     }
 }
 
+/// By how much longer than the others what is [`Wake::Later`] may wait.
+const LATER: u32 = 10;
+
 /// When the consumer may be woken next for what can wait.
 struct Hush {
     interval: Duration,
+    /// When the first piece came that the last wake-up was for. From then on it counts, and not
+    /// from the wake-up, or a steady stream that was late once would be held back ever after.
     last: Option<Instant>,
-    /// Something was pushed without waking.
-    held: bool,
+    /// Something was pushed without waking: since when, and until when it may wait.
+    held: Option<(Instant, Instant)>,
 }
 
 impl Hush {
     fn new(interval: Duration) -> Self {
-        Self { interval, last: None, held: false }
+        Self { interval, last: None, held: None }
     }
 
-    fn until(&self) -> Option<Instant> {
-        self.last.map(|last| last + self.interval)
+    /// Until when something that comes now may wait; `None` if there was no wake-up yet.
+    fn until(&self, wake: Wake) -> Option<Instant> {
+        let interval = match wake {
+            Wake::Now => return None,
+            Wake::Soon => self.interval,
+            Wake::Later => self.interval * LATER,
+        };
+        self.last.map(|last| last + interval)
     }
 
     /// Waits until what is held may wait no longer; for ever if nothing is held.
     async fn over(&self) {
-        match self.until() {
-            Some(until) if self.held => sleep_until(until).await,
-            _ => std::future::pending().await,
+        match self.held {
+            Some((_, until)) => sleep_until(until).await,
+            None => std::future::pending().await,
         }
     }
 }
@@ -111,11 +122,11 @@ impl<M> Delivery<'_, M> {
         };
         match reading {
             Reading::Pass(text) => self.now(WsItem::Text { text, at_ns }, size).await,
-            Reading::Made { item, bytes, urgent: true } => {
+            Reading::Made { item, bytes, wake: Wake::Now } => {
                 self.now(WsItem::Made(item), bytes).await
             }
-            Reading::Made { item, bytes, urgent: false } => {
-                self.soon(WsItem::Made(item), bytes).await
+            Reading::Made { item, bytes, wake } => {
+                self.quietly(WsItem::Made(item), bytes, wake).await
             }
             Reading::Before(item, text) => {
                 self.put(WsItem::Made(item), 0, false).await?;
@@ -127,24 +138,27 @@ impl<M> Delivery<'_, M> {
 
     /// Wakes the consumer for this and for all that is held.
     async fn now(&mut self, item: WsItem<M>, bytes: usize) -> Result<(), Refused> {
-        self.hush.held = false;
+        self.hush.held = None;
         self.put(item, bytes, true).await
     }
 
     /// Wakes the consumer unless that was done within the interval; then for several at once.
-    async fn soon(&mut self, item: WsItem<M>, bytes: usize) -> Result<(), Refused> {
+    async fn quietly(&mut self, item: WsItem<M>, bytes: usize, wake: Wake) -> Result<(), Refused> {
         self.put(item, bytes, false).await?;
-        if self.hush.until().is_none_or(|until| Instant::now() >= until) {
-            self.wake();
-        } else {
-            self.hush.held = true;
+        let now = Instant::now();
+        match self.hush.until(wake) {
+            Some(until) if now < until => {
+                let (since, soonest) = self.hush.held.unwrap_or((now, until));
+                self.hush.held = Some((since, soonest.min(until)));
+            }
+            _ => self.wake(),
         }
         Ok(())
     }
 
     fn wake(&mut self) {
-        self.hush.last = Some(Instant::now());
-        self.hush.held = false;
+        let since = self.hush.held.take().map(|(since, _)| since);
+        self.hush.last = Some(since.unwrap_or_else(Instant::now));
         self.link.inbox.signal().fire();
     }
 
