@@ -41,12 +41,16 @@ pub struct MediaStats {
     pub lost_up: u64,
     /// Samples kept for another connection.
     pub kept_up: u64,
+    /// Samples of a device that were dropped because nobody took them in time.
+    pub source_dropped: u64,
     /// Blocks given to the sink.
     pub blocks_down: u64,
     /// Of those, later than 20 ms after they were due.
     pub late_blocks_down: u64,
     /// The latest of them, in nanoseconds.
     pub worst_down_ns: u64,
+    /// Times that a device ran dry while there was sound to play.
+    pub device_underruns: u64,
     /// Frames that the caller left lying and that were dropped.
     pub dropped_reports: u64,
     /// The way down; all zero without a sink.
@@ -66,6 +70,8 @@ pub(crate) struct Counters {
     blocks: AtomicU64,
     late_blocks: AtomicU64,
     worst_block: AtomicU64,
+    source_dropped: AtomicU64,
+    device_underruns: AtomicU64,
     interruptions: AtomicU64,
     recent: Mutex<VecDeque<Interruption>>,
 }
@@ -81,6 +87,14 @@ impl Counters {
         self.blocks.fetch_add(1, Ordering::Relaxed);
         self.late_blocks.fetch_add(u64::from(late_ns > LATE_NS), Ordering::Relaxed);
         self.worst_block.fetch_max(late_ns, Ordering::Relaxed);
+    }
+
+    pub(crate) fn source_dropped(&self, samples: u64) {
+        self.source_dropped.store(samples, Ordering::Relaxed);
+    }
+
+    pub(crate) fn device_underrun(&self) {
+        self.device_underruns.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn interrupted(&self, interruption: Interruption) {
@@ -101,6 +115,8 @@ impl Counters {
             blocks_down: load(&self.blocks),
             late_blocks_down: load(&self.late_blocks),
             worst_down_ns: load(&self.worst_block),
+            source_dropped: load(&self.source_dropped),
+            device_underruns: load(&self.device_underruns),
             interruptions: load(&self.interruptions),
             recent: lock(&self.recent).iter().cloned().collect(),
             ..MediaStats::default()
