@@ -68,7 +68,7 @@ class MediaStats:
         position_up: Samples of the user's audio, at the wire's rate.
         lost_up: Samples that were given up for want of a connection.
         kept_up: Samples since the last commit, kept for another connection.
-        source_dropped: Samples of a microphone that were dropped because ten seconds of them waited.
+        source_dropped: Samples of a microphone that were dropped because ten seconds waited.
         device_underruns: Times that a speaker ran dry while there was sound to play.
         blocks_down: Blocks given to the sink, of 20 ms or of what a speaker asks for.
         late_blocks_down: Of those, more than 20 ms after they were due.
