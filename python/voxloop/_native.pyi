@@ -675,6 +675,8 @@ class _MediaFigures(TypedDict):
     kept_up: int
     source_dropped: int
     device_underruns: int
+    level_up: float
+    level_down: float
     blocks_down: int
     late_blocks_down: int
     worst_down: float

@@ -17,6 +17,11 @@ SAID = {
     "realtime_basic": ["user: What time is it in London?", "assistant: It is half past nine"],
     "realtime_tools": ["tool get_weather({'location': 'Paris'})", "shipped yesterday"],
     "realtime_handoffs": ["Greeter hands over to TechSupport", "now answers: TechSupport"],
+    "live_realtime_voice": [
+        "no devices",
+        "user: What is the weather like today?",
+        "saved said.wav",
+    ],
     "voice_pipeline": ["heard: Please turn on the light.", "[completed]"],
     "voice_with_agent": [
         'tool   file_search({"pattern": "tomatoes"',

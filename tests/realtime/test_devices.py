@@ -46,7 +46,7 @@ def pulse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 async def session_with(
     plan: s.Script, config: realtime.RunConfig | None = None
 ) -> AsyncIterator[tuple[testing.RealtimeServer, realtime.Session]]:
-    with trio.fail_after(90):
+    with trio.fail_after(60):
         async with testing.RealtimeServer(plan) as server:
             async with realtime.open_session(
                 GREETER, provider=server.provider(), config=config
@@ -85,35 +85,42 @@ async def test_the_answer_is_heard_whole_at_the_right_pitch_and_level(
     plan = s.conversation(s.Say("a b c", audio=answer))
     with pulse.recording(tmp_path / "raw"):
         async with session_with(plan) as (_, session):
-            async with session.attach(sink=audio.Speaker()) as media:
+            # What a loaded machine can keep up with.
+            speaker = audio.Speaker(latency_ms=500, buffer_ms=1_000)
+            async with session.attach(sink=speaker) as media:
                 await session.send_message("Go on.")
                 await reached(lambda: media.stats().played_frames == 120_000)
                 await trio.sleep(0.3)
                 stats = media.stats()
+    assert (stats.underruns, stats.device_underruns, stats.overruns) == (0, 0, 0)
     heard = sounding(captured(tmp_path / "raw"))
     assert heard.size == pytest.approx(5.0 * RATE, abs=0.01 * RATE)
     assert frequency(heard) == pytest.approx(440.0, abs=1.0)
     assert worst_gap_ms(heard) < 2.0, "no dropout: half a period is 1.1 ms"
-    assert (stats.underruns, stats.device_underruns, stats.overruns) == (0, 0, 0)
     chunk = audio.AudioChunk(answer, audio.PCM24K)
     wanted = sounding(np.frombuffer(bytes(audio.resample(chunk, RATE)), "<i2").astype(float))
     length = min(heard.size, wanted.size)
     assert np.abs(heard[:length] - wanted[:length]).max() <= 2, "true but for rounding"
 
 
-async def test_what_the_microphone_hears_goes_up(pulse: Server) -> None:
+async def test_what_the_microphone_hears_goes_up(pulse: Server, tmp_path: Path) -> None:
     async with session_with(s.Script(), MANUAL) as (server, session):
         async with session.attach(audio.Microphone("out.monitor")) as media:
             await reached(lambda: media.stats().frames_up > 5)
-            playing = pulse.play(tone(3.0, RATE))
-            await trio.to_thread.run_sync(playing.wait)
-            await reached(lambda: sounding(sent_audio(server)).size >= 2.99 * 24_000)
+            with pulse.recording(tmp_path / "raw"):
+                playing = await trio.to_thread.run_sync(pulse.play, tone(3.0, RATE))
+                await trio.to_thread.run_sync(playing.wait)
+                await trio.sleep(0.5)
             stats = media.stats()
+            await reached(lambda: len(sent_audio(server)) >= stats.frames_up * 480)
     heard = sounding(sent_audio(server))
-    assert heard.size == pytest.approx(3.0 * 24_000, abs=0.02 * 24_000)
+    # The player itself may stutter on a loaded machine: another recorder says what there was.
+    reference = sounding(captured(tmp_path / "raw"))
+    assert reference.size > 2.8 * RATE
+    assert heard.size * 2 == pytest.approx(reference.size, abs=96)
     assert frequency(heard, 24_000) == pytest.approx(440.0, abs=1.0)
-    assert np.abs(heard).max() == pytest.approx(8_000, rel=0.02)
-    assert worst_gap_ms(heard, 24_000) < 2.0
+    assert np.percentile(np.abs(heard), 99) == pytest.approx(8_000, rel=0.05)
+    assert worst_gap_ms(heard, 24_000) == pytest.approx(worst_gap_ms(reference), abs=1.0)
     assert (stats.lost_up, stats.source_dropped) == (0, 0)
 
 
@@ -171,11 +178,14 @@ async def test_a_blocked_trio_thread_costs_no_dropout(pulse: Server, tmp_path: P
             _,
             session,
         ):
-            async with session.attach(sink=audio.Speaker(latency_ms=100)) as media:
+            async with session.attach(sink=audio.Speaker(latency_ms=500, buffer_ms=1_000)) as media:
                 await session.send_message("Go on.")
                 await reached(lambda: media.stats().played_frames > 12_000)
                 time.sleep(1.5)
                 await reached(lambda: media.stats().played_frames == 96_000)
+                await trio.sleep(0.5)
+                stats = media.stats()
+    assert (stats.underruns, stats.device_underruns) == (0, 0)
     heard = sounding(captured(tmp_path / "raw"))
     assert heard.size == pytest.approx(4.0 * RATE, abs=0.01 * RATE)
     assert worst_gap_ms(heard) < 2.0
@@ -213,7 +223,7 @@ async def test_what_cannot_be_opened_says_why(
         with pytest.raises(DeviceError) as caught:
             await missing.open_sink()
         assert caught.value.reason == "not_found"
-    with pytest.raises(DeviceError, match=r"microphone named 'nowhere'.*devices\(\)"):
+    with pytest.raises(DeviceError, match=r'microphone named "nowhere".*devices\(\)'):
         await audio.Microphone("nowhere").open_source()
     monkeypatch.setenv("PULSE_SERVER", "tcp:somewhere:4713")
     with pytest.raises(DeviceError, match="PULSE_SERVER"):

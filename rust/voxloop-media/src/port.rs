@@ -27,8 +27,12 @@ impl SinkPort {
             block.fill(0);
             return Pulled::default();
         };
-        let mut down = lock(down);
-        Pulled { sound: down.pull(block), cuts: down.cuts() }
+        let pulled = {
+            let mut down = lock(down);
+            Pulled { sound: down.pull(block), cuts: down.cuts() }
+        };
+        self.0.counters.sound_down(block);
+        pulled
     }
 
     /// Says how many of the samples of sound that were pulled have become audible since. Those that

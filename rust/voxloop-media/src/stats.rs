@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use crate::cut::Reason;
 use crate::downlink::DownlinkStats;
@@ -43,6 +43,10 @@ pub struct MediaStats {
     pub kept_up: u64,
     /// Samples of a device that were dropped because nobody took them in time.
     pub source_dropped: u64,
+    /// Peak of the user's latest piece of sound, of 32,768.
+    pub level_up: u16,
+    /// Peak of the latest block that the sink was given, of 32,768.
+    pub level_down: u16,
     /// Blocks given to the sink.
     pub blocks_down: u64,
     /// Of those, later than 20 ms after they were due.
@@ -70,6 +74,8 @@ pub(crate) struct Counters {
     blocks: AtomicU64,
     late_blocks: AtomicU64,
     worst_block: AtomicU64,
+    level_up: AtomicU16,
+    level_down: AtomicU16,
     source_dropped: AtomicU64,
     device_underruns: AtomicU64,
     interruptions: AtomicU64,
@@ -87,6 +93,14 @@ impl Counters {
         self.blocks.fetch_add(1, Ordering::Relaxed);
         self.late_blocks.fetch_add(u64::from(late_ns > LATE_NS), Ordering::Relaxed);
         self.worst_block.fetch_max(late_ns, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sound_up(&self, samples: &[i16]) {
+        self.level_up.store(peak(samples), Ordering::Relaxed);
+    }
+
+    pub(crate) fn sound_down(&self, samples: &[i16]) {
+        self.level_down.store(peak(samples), Ordering::Relaxed);
     }
 
     pub(crate) fn source_dropped(&self, samples: u64) {
@@ -115,6 +129,8 @@ impl Counters {
             blocks_down: load(&self.blocks),
             late_blocks_down: load(&self.late_blocks),
             worst_down_ns: load(&self.worst_block),
+            level_up: self.level_up.load(Ordering::Relaxed),
+            level_down: self.level_down.load(Ordering::Relaxed),
             source_dropped: load(&self.source_dropped),
             device_underruns: load(&self.device_underruns),
             interruptions: load(&self.interruptions),
@@ -122,4 +138,8 @@ impl Counters {
             ..MediaStats::default()
         }
     }
+}
+
+fn peak(samples: &[i16]) -> u16 {
+    samples.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0)
 }

@@ -102,6 +102,7 @@ impl Uplink {
                     return;
                 }
             }
+            self.shared.counters.sound_up(&self.raw);
             self.shared.counters.source_dropped(self.source.dropped());
             self.take();
         }

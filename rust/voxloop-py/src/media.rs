@@ -337,6 +337,8 @@ impl Media {
         ] {
             dict.set_item(name, count)?;
         }
+        dict.set_item("level_up", f64::from(stats.level_up) / 32_768.0)?;
+        dict.set_item("level_down", f64::from(stats.level_down) / 32_768.0)?;
         dict.set_item("worst_up", seconds(stats.worst_up_ns))?;
         dict.set_item("worst_down", seconds(stats.worst_down_ns))?;
         let recent = stats
