@@ -29,20 +29,22 @@ async def main(*, live: bool, out: str) -> None:
     agent = Agent(name="Assistant", instructions="Answer in one short sentence.")
     source, sink, on_files = await places(out)
     spoke = False
-    async with realtime.open_session(agent, provider=provider(live=live)) as session:
-        async with session.attach(source, sink):  # the sound never waits for Python
-            async for event in session:
-                match event:
-                    case realtime.TranscriptEvent(role=role, final=True, text=text):
-                        print(f"{role}: {text}")
-                    case realtime.AudioInterruptedEvent(heard_ms=heard):
-                        print(f"interrupted after {heard} ms")
-                    case realtime.ErrorEvent(error=error):
-                        print(f"error {error.code}: {error}")
-                    case realtime.AgentStateEvent(state="speaking"):
-                        spoke = True
-                    case realtime.AgentStateEvent(state="listening") if spoke and on_files:
-                        break
+    async with (
+        realtime.open_session(agent, provider=provider(live=live)) as session,
+        session.attach(source, sink),  # the sound never waits for Python
+    ):
+        async for event in session:
+            match event:
+                case realtime.TranscriptEvent(role=role, final=True, text=text):
+                    print(f"{role}: {text}")
+                case realtime.AudioInterruptedEvent(heard_ms=heard):
+                    print(f"interrupted after {heard} ms")
+                case realtime.ErrorEvent(error=error):
+                    print(f"error {error.code}: {error}")
+                case realtime.AgentStateEvent(state="speaking"):
+                    spoke = True
+                case realtime.AgentStateEvent(state="listening") if spoke and on_files:
+                    break
     if on_files:
         print(f"saved {Path(out).name}")
 

@@ -59,9 +59,9 @@ class Server:
             finally:
                 process.terminate()
 
-    def play(self, samples: bytes) -> subprocess.Popen[bytes]:
+    def play(self, samples: bytes, sink: str = "out") -> subprocess.Popen[bytes]:
         """Start playing PCM16 mono at 48,000 Hz on the sink; ends when it is played."""
-        words = ["pacat", "--playback", "-d", "out", "--rate=48000", "--channels=1", "--raw"]
+        words = ["pacat", "--playback", "-d", sink, "--rate=48000", "--channels=1", "--raw"]
         process = subprocess.Popen(
             [*words, "--format=s16le", "--latency-msec=50"],
             env=self.environment(),

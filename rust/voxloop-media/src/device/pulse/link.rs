@@ -14,6 +14,7 @@ const CHUNK: usize = 16 << 10;
 
 /// What the server says.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // there is one at a time
 pub(super) enum Message {
     /// An answer to a command, with what follows its head.
     Reply(u32, Vec<u8>),

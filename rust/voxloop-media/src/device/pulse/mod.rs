@@ -66,7 +66,7 @@ fn mono(rate: u32) -> pa::SampleSpec {
 /// The device's rate where we can have it.
 fn rate_of(spec: pa::SampleSpec) -> u32 {
     let rate = spec.sample_rate;
-    if (8_000..=192_000).contains(&rate) && rate % 50 == 0 { rate } else { 48_000 }
+    if (8_000..=192_000).contains(&rate) && rate.is_multiple_of(50) { rate } else { 48_000 }
 }
 
 /// Bytes of so many milliseconds.

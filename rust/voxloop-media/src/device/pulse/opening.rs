@@ -1,7 +1,7 @@
 //! The first questions to the server, one at a time, blocking: connect, log in, make a stream.
 
 use std::ffi::CString;
-use std::io::{Cursor, Read, Write};
+use std::io::{Cursor, Read};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -82,19 +82,8 @@ impl Opening {
 
     /// From here on a task has it.
     pub(super) fn into_link(self) -> Result<Link> {
-        self.socket.flush()?;
         self.socket.set_nonblocking(true)?;
         Ok(Link::new(self.socket, self.version, self.seq, self.strays))
-    }
-}
-
-trait Flush {
-    fn flush(&self) -> std::io::Result<()>;
-}
-
-impl Flush for UnixStream {
-    fn flush(&self) -> std::io::Result<()> {
-        Write::flush(&mut &*self)
     }
 }
 

@@ -107,12 +107,11 @@ impl Playing {
             }
             self.feed();
             self.tick();
-            let port = self.port.clone();
             tokio::select! {
                 done = self.link.exchange() => if let Err(error) = done {
                     return format!("the sound server has gone, and the speaker with it: {error}");
                 },
-                () = port.changed() => {
+                () = self.port.changed() => {
                     self.follow(self.port.cuts());
                     self.port.played(0, self.cuts);
                 }
