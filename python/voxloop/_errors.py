@@ -25,6 +25,7 @@
     │   └── QuotaExceeded
     ├── AudioFormatError (ValueError)
     │   └── WavError
+    ├── DeviceError                         a microphone or a speaker is absent, refused or gone
     ├── ModelFileError                      a local model file is absent or altered
     ├── SpeechToTextError
     ├── TextToSpeechError
@@ -355,6 +356,22 @@ class WavError(AudioFormatError):
     def __init__(self, message: str, *, offset: int = 0, code: str | None = None) -> None:
         super().__init__(message, code=code)
         self.offset = offset
+
+
+class DeviceError(VoxloopError):
+    """A microphone or a speaker cannot be used, or cannot be used any more.
+
+    Attributes:
+        reason: ``"unsupported"`` (no backend for this system), ``"no_server"`` (no sound server,
+            or one that does not answer), ``"not_found"``, ``"refused"`` or ``"lost"`` (it was
+            removed, or the sound server ended).
+    """
+
+    code = "device"
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class ModelFileError(VoxloopError):

@@ -613,6 +613,8 @@ class MediaSource:
     @staticmethod
     def clip(chunk: AudioChunk, realtime: bool, looped: bool, frame_ms: int) -> MediaSource: ...
     @staticmethod
+    def microphone(name: str | None, frame_ms: int) -> MediaSource: ...
+    @staticmethod
     def pushed(queue: PushQueue) -> MediaSource: ...
 
 @final
@@ -625,6 +627,10 @@ class MediaSink:
     def wav(path: str, sample_rate: int, buffer_ms: int) -> MediaSink: ...
     @staticmethod
     def batches(sample_rate: int, buffer_ms: int, batch_ms: int) -> MediaSink: ...
+    @staticmethod
+    def speaker(name: str | None, latency_ms: int, buffer_ms: int) -> MediaSink: ...
+
+def media_devices() -> list[tuple[str, str, bool, bool, bool, int, int]]: ...
 
 @final
 class PushQueue:
@@ -667,6 +673,10 @@ class _MediaFigures(TypedDict):
     position_up: int
     lost_up: int
     kept_up: int
+    source_dropped: int
+    device_underruns: int
+    level_up: float
+    level_down: float
     blocks_down: int
     late_blocks_down: int
     worst_down: float

@@ -7,7 +7,7 @@ Every function that takes audio takes an `AudioChunk`, bytes-like PCM16 (little-
 
 from __future__ import annotations
 
-from voxloop._errors import AudioFormatError, WavError
+from voxloop._errors import AudioFormatError, DeviceError, WavError
 
 # What is called for each 20 ms comes from the native module as it is: a Python function in between
 # would be an eighth of the call.
@@ -40,6 +40,7 @@ from voxloop._native import (
     ulaw_encode,
 )
 from voxloop.audio._chunk import PCM16K, PCM24K, AudioLike, as_chunk, concat, silence
+from voxloop.audio._devices import Device, Microphone, Speaker, devices
 from voxloop.audio._media import (
     CallbackSink,
     NullSink,
@@ -72,6 +73,8 @@ __all__ = [
     "AudioFormatError",
     "AudioLike",
     "CallbackSink",
+    "Device",
+    "DeviceError",
     "Dither",
     "Encoding",
     "EnergyGate",
@@ -82,6 +85,7 @@ __all__ = [
     "JitterStats",
     "MediaSink",
     "MediaSource",
+    "Microphone",
     "NullSink",
     "OnSound",
     "Overrun",
@@ -93,6 +97,7 @@ __all__ = [
     "Resampler",
     "Sink",
     "Source",
+    "Speaker",
     "TruncatedWavWarning",
     "Vad",
     "VadEvent",
@@ -112,6 +117,7 @@ __all__ = [
     "concat",
     "decode_pcm",
     "decode_wav",
+    "devices",
     "encode_pcm",
     "encode_wav",
     "gain",

@@ -106,3 +106,22 @@ def serve(port: int) -> int:
     from voxloop.cli._serve import run_server
 
     return _interrupt.run(partial(run_server, port))
+
+
+@app.command()
+@click.option("--device", "speaker", help="Speaker by name; the default one otherwise.")
+@click.option("--microphone", help="Microphone by name; the default one otherwise.")
+@click.option("--list-devices", "listing", is_flag=True, help="Show what there is and leave.")
+@click.option("--live", is_flag=True, help="Against OpenAI, with your key.")
+@debug_option
+def talk(speaker: str | None, microphone: str | None, listing: bool, live: bool) -> int:
+    """Talk with an agent through microphone and speaker until Ctrl-C.
+
+    Everything runs offline on this machine unless --live is given. Wear headphones: there is no
+    echo canceller, and the agent would hear itself.
+    """
+    from voxloop.cli._talk import list_devices, run_talk
+
+    if listing:
+        return _interrupt.run(list_devices)
+    return _interrupt.run(partial(run_talk, live=live, microphone=microphone, speaker=speaker))

@@ -72,7 +72,7 @@ class Local:
             raise ConfigError("the local provider has no calls; leave call_id out")
         headers = dict(target.headers)
         if target.url is not None:
-            async with net.open_websocket(target.url, headers=headers) as socket:
+            async with net.open_websocket(target.url, headers=headers, decode_audio=True) as socket:
                 yield socket
             return
         from voxloop.local.server import serve  # the HTTP packages are needed for this alone
@@ -80,5 +80,5 @@ class Local:
         async with serve() as server:
             query = f"?{urlencode({'model': target.model})}" if target.model else ""
             url = f"{server.url.replace('http', 'ws', 1)}/realtime{query}"
-            async with net.open_websocket(url, headers=headers) as socket:
+            async with net.open_websocket(url, headers=headers, decode_audio=True) as socket:
                 yield socket

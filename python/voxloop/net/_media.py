@@ -68,7 +68,11 @@ class MediaStats:
         position_up: Samples of the user's audio, at the wire's rate.
         lost_up: Samples that were given up for want of a connection.
         kept_up: Samples since the last commit, kept for another connection.
-        blocks_down: Blocks of 20 ms given to the sink.
+        source_dropped: Samples of a microphone that were dropped because ten seconds waited.
+        device_underruns: Times that a speaker ran dry while there was sound to play.
+        level_up: Peak of the user's latest piece of sound, 0 to 1.
+        level_down: Peak of the latest block given to the sink, 0 to 1.
+        blocks_down: Blocks given to the sink, of 20 ms or of what a speaker asks for.
         late_blocks_down: Of those, more than 20 ms after they were due.
         worst_down: Seconds by which the latest of them was late.
         pieces_down: Audio events taken.
@@ -88,6 +92,10 @@ class MediaStats:
     position_up: int
     lost_up: int
     kept_up: int
+    source_dropped: int
+    device_underruns: int
+    level_up: float
+    level_down: float
     blocks_down: int
     late_blocks_down: int
     worst_down: float

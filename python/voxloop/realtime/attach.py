@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias, cast
 
 import trio
 
-from voxloop._errors import ConcurrencyError, ConfigError, VoxloopError
+from voxloop._errors import ConcurrencyError, ConfigError, DeviceError, VoxloopError
 from voxloop.agents import open_nursery
 from voxloop.audio import AudioChunk, CallbackSink, OnSound, Sink, Source
 from voxloop.net import MediaCut, MediaLink, MediaOptions, MediaReport, MediaStats
@@ -99,6 +99,7 @@ class Media:
         """Feed the session with what the media tell, until cancelled.
 
         Raises:
+            DeviceError: The microphone or the speaker is gone.
             VoxloopError: Source or sink has failed.
         """
         while True:
@@ -124,6 +125,8 @@ class Media:
             self._runner.feed(inputs.MediaCut(cast("MediaCut", value), now))
         elif name == "source_ended":
             self._ended.set()
+        elif name == "device_lost":
+            raise DeviceError(f"{value}; attach another to go on", reason="lost")
         elif name == "failed":
             raise VoxloopError(f"the media cannot go on: {value}", code="media_failed")
 

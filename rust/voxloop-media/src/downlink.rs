@@ -87,6 +87,7 @@ pub struct Downlink {
     /// Bytes of pieces taken, and how many of them there were when the sink last fell silent.
     taken_bytes: u64,
     silent_at: u64,
+    cuts: u64,
     stats: DownlinkStats,
     samples: Vec<i16>,
     resampled: Vec<i16>,
@@ -117,6 +118,7 @@ impl Downlink {
             last_fed: None,
             taken_bytes: 0,
             silent_at: 0,
+            cuts: 0,
             stats: DownlinkStats::default(),
             samples: Vec::new(),
             resampled: Vec::new(),
@@ -302,6 +304,7 @@ impl Downlink {
     /// Returns what was not heard to its end, in the order of playing, and the responses muted. The
     /// items are not yet marked as sent.
     pub fn cut(&mut self) -> (Vec<CutItem>, Vec<String>) {
+        self.cuts += 1;
         let mut items = Vec::new();
         let mut muted = Vec::new();
         for item in &mut self.items {
@@ -336,6 +339,11 @@ impl Downlink {
         self.stretches.clear();
         self.last_fed = None;
         (items, muted)
+    }
+
+    /// How often it was silenced: what was pulled before the last time is not to be heard any more.
+    pub fn cuts(&self) -> u64 {
+        self.cuts
     }
 
     /// How far a message has come, all its parts together, in frames of the wire, and in

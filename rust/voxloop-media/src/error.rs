@@ -13,9 +13,50 @@ pub enum MediaError {
     /// A file or a descriptor.
     #[error("{0}")]
     Io(String),
+    /// A microphone or a speaker.
+    #[error("{message}")]
+    Device {
+        /// What kind of failure.
+        fault: DeviceFault,
+        /// The text for people.
+        message: String,
+    },
     /// The network threads.
     #[error(transparent)]
     Net(#[from] voxloop_net::NetError),
+}
+
+/// What is wrong with a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceFault {
+    /// No backend for this system.
+    Unsupported,
+    /// The sound server cannot be reached, or does not answer.
+    NoServer,
+    /// There is no device of that name, or none at all.
+    NotFound,
+    /// The sound server refused.
+    Refused,
+    /// The device or the server went away.
+    Lost,
+}
+
+impl DeviceFault {
+    /// Stable text for programs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unsupported => "unsupported",
+            Self::NoServer => "no_server",
+            Self::NotFound => "not_found",
+            Self::Refused => "refused",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// The error of this kind.
+    pub(crate) fn error(self, message: impl Into<String>) -> MediaError {
+        MediaError::Device { fault: self, message: message.into() }
+    }
 }
 
 impl From<std::io::Error> for MediaError {

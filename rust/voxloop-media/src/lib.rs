@@ -8,6 +8,7 @@
 pub mod bargein;
 pub mod codec;
 pub mod cut;
+pub mod device;
 pub mod downlink;
 pub mod error;
 pub mod hub;
@@ -26,10 +27,10 @@ pub mod wire;
 
 pub use cut::{Cut, CutItem, Reason};
 pub use downlink::{Downlink, DownlinkSettings};
-pub use error::{MediaError, Result};
+pub use error::{DeviceFault, MediaError, Result};
 pub use hub::{Hub, Listener, Taken};
 pub use incoming::{Incoming, Piece};
-pub use port::SinkPort;
+pub use port::{Pulled, SinkPort};
 pub use report::{Report, Reports};
 pub use session::{Drive, LocalVad, Media, MediaSettings, SinkSetup};
 pub use stats::MediaStats;

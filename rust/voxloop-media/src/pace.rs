@@ -75,6 +75,7 @@ impl Paced<'_> {
             down.played(sound);
             (sound, down.fell_silent())
         };
+        self.shared.counters.sound_down(&self.block);
         self.dry = sound < self.block.len();
         self.sink.write(&self.block, sound)?;
         self.told(silent);

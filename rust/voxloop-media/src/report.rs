@@ -24,6 +24,8 @@ pub enum Report {
     SourceEnded,
     /// Source or sink cannot go on.
     Failed(String),
+    /// The device of the source or the sink is gone.
+    DeviceLost(String),
     /// Source and sink are done: nothing more comes.
     Closed,
 }

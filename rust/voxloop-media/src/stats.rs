@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 use crate::cut::Reason;
 use crate::downlink::DownlinkStats;
@@ -41,12 +41,20 @@ pub struct MediaStats {
     pub lost_up: u64,
     /// Samples kept for another connection.
     pub kept_up: u64,
+    /// Samples of a device that were dropped because nobody took them in time.
+    pub source_dropped: u64,
+    /// Peak of the user's latest piece of sound, of 32,768.
+    pub level_up: u16,
+    /// Peak of the latest block that the sink was given, of 32,768.
+    pub level_down: u16,
     /// Blocks given to the sink.
     pub blocks_down: u64,
     /// Of those, later than 20 ms after they were due.
     pub late_blocks_down: u64,
     /// The latest of them, in nanoseconds.
     pub worst_down_ns: u64,
+    /// Times that a device ran dry while there was sound to play.
+    pub device_underruns: u64,
     /// Frames that the caller left lying and that were dropped.
     pub dropped_reports: u64,
     /// The way down; all zero without a sink.
@@ -66,6 +74,10 @@ pub(crate) struct Counters {
     blocks: AtomicU64,
     late_blocks: AtomicU64,
     worst_block: AtomicU64,
+    level_up: AtomicU16,
+    level_down: AtomicU16,
+    source_dropped: AtomicU64,
+    device_underruns: AtomicU64,
     interruptions: AtomicU64,
     recent: Mutex<VecDeque<Interruption>>,
 }
@@ -81,6 +93,22 @@ impl Counters {
         self.blocks.fetch_add(1, Ordering::Relaxed);
         self.late_blocks.fetch_add(u64::from(late_ns > LATE_NS), Ordering::Relaxed);
         self.worst_block.fetch_max(late_ns, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sound_up(&self, samples: &[i16]) {
+        self.level_up.store(peak(samples), Ordering::Relaxed);
+    }
+
+    pub(crate) fn sound_down(&self, samples: &[i16]) {
+        self.level_down.store(peak(samples), Ordering::Relaxed);
+    }
+
+    pub(crate) fn source_dropped(&self, samples: u64) {
+        self.source_dropped.store(samples, Ordering::Relaxed);
+    }
+
+    pub(crate) fn device_underrun(&self) {
+        self.device_underruns.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn interrupted(&self, interruption: Interruption) {
@@ -101,9 +129,17 @@ impl Counters {
             blocks_down: load(&self.blocks),
             late_blocks_down: load(&self.late_blocks),
             worst_down_ns: load(&self.worst_block),
+            level_up: self.level_up.load(Ordering::Relaxed),
+            level_down: self.level_down.load(Ordering::Relaxed),
+            source_dropped: load(&self.source_dropped),
+            device_underruns: load(&self.device_underruns),
             interruptions: load(&self.interruptions),
             recent: lock(&self.recent).iter().cloned().collect(),
             ..MediaStats::default()
         }
     }
+}
+
+fn peak(samples: &[i16]) -> u16 {
+    samples.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0)
 }

@@ -94,8 +94,16 @@ impl Uplink {
                 // A new connection: what is kept goes out before anything new.
                 () = self.shared.bound.notified() => continue,
             };
-            let Supply::Samples { due_ns: due } = supply else { break };
-            due_ns = due;
+            match supply {
+                Supply::Samples { due_ns: due } => due_ns = due,
+                Supply::End => break,
+                Supply::Lost(message) => {
+                    self.shared.reports.put(Report::DeviceLost(message));
+                    return;
+                }
+            }
+            self.shared.counters.sound_up(&self.raw);
+            self.shared.counters.source_dropped(self.source.dropped());
             self.take();
         }
         self.finish().await;

@@ -60,6 +60,9 @@ pub(crate) fn media(py: Python<'_>, failure: &MediaError) -> PyErr {
     match failure {
         MediaError::Audio(failure) => audio(py, failure),
         MediaError::Net(failure) => net(py, failure),
+        MediaError::Device { fault, message } => {
+            raise(py, "DeviceError", message, |fields| fields.set_item("reason", fault.as_str()))
+        }
         other => misuse(py, "ConfigError", &other.to_string()),
     }
 }

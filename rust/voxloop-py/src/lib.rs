@@ -41,7 +41,7 @@ mod _native {
     #[pymodule_export]
     use super::buffer::{AudioChunk, Format};
     #[pymodule_export]
-    use super::media::{Media, MediaSink, MediaSource, PushQueue};
+    use super::media::{Media, MediaSink, MediaSource, PushQueue, media_devices};
     #[pymodule_export]
     use super::net::http::{HttpCall, HttpHead};
     #[pymodule_export]

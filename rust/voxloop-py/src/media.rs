@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use voxloop_audio as audio;
 use voxloop_media as core;
+use voxloop_media::device;
 use voxloop_media::sink::{BatchSink, NullSink, WavSink};
 use voxloop_media::source::{Clip, ClipSource, PushHandle, Source};
 
@@ -50,6 +51,14 @@ impl MediaSource {
         let sample_rate = chunk.layout().sample_rate();
         let clip = Clip { data, sample_rate, frame_ms, realtime, looped };
         Ok(Self::made_by(move || Ok(Box::new(ClipSource::new(clip)?))))
+    }
+
+    /// A microphone, opened now and heard from when it is attached. Blocks: call it in a thread.
+    #[staticmethod]
+    fn microphone(py: Python<'_>, name: Option<&str>, frame_ms: u32) -> PyResult<Self> {
+        let opened = py.detach(|| device::open_microphone(name, frame_ms));
+        let source = opened.map_err(|failure| error::media(py, &failure))?;
+        Ok(Self::made_by(move || Ok(source)))
     }
 
     /// What is pushed into a queue.
@@ -95,6 +104,19 @@ impl MediaSink {
         })
     }
 
+    /// A speaker, opened now and fed from when it is attached. Blocks: call it in a thread.
+    #[staticmethod]
+    fn speaker(
+        py: Python<'_>,
+        name: Option<&str>,
+        latency_ms: u32,
+        buffer_ms: u32,
+    ) -> PyResult<Self> {
+        let opened = py.detach(|| device::open_speaker(name, latency_ms, buffer_ms));
+        let setup = opened.map_err(|failure| error::media(py, &failure))?;
+        Ok(Self { setup: Mutex::new(Some(setup)) })
+    }
+
     /// Batches among the reports.
     #[staticmethod]
     fn batches(sample_rate: u32, buffer_ms: u32, batch_ms: u32) -> Self {
@@ -103,6 +125,21 @@ impl MediaSink {
             Ok(Box::new(BatchSink::new(reports, frames)))
         })
     }
+}
+
+/// A device: name, description, whether it is a speaker, the default, a monitor; rate and channels.
+type DeviceRow = (String, String, bool, bool, bool, u32, u16);
+
+/// All devices of this machine. Blocks: call it in a thread.
+#[pyfunction]
+pub(crate) fn media_devices(py: Python<'_>) -> PyResult<Vec<DeviceRow>> {
+    let found = py.detach(device::list).map_err(|failure| error::media(py, &failure))?;
+    let row = |one: device::DeviceInfo| {
+        let speaker = one.direction == device::Direction::Speaker;
+        let (rate, channels) = (one.sample_rate, one.channels);
+        (one.name, one.description, speaker, one.is_default, one.is_monitor, rate, channels)
+    };
+    Ok(found.into_iter().map(row).collect())
 }
 
 /// Sound that Python pushes: PCM16 mono, bounded in bytes.
@@ -257,6 +294,9 @@ impl Media {
                 }
                 core::Report::Cut(cut) => ("cut", MediaCut::from(cut).into_bound_py_any(py)?),
                 core::Report::SourceEnded => ("source_ended", py.None().into_bound(py)),
+                core::Report::DeviceLost(message) => {
+                    ("device_lost", message.into_bound_py_any(py)?)
+                }
                 core::Report::Failed(message) => ("failed", message.into_bound_py_any(py)?),
                 core::Report::Closed => ("closed", py.None().into_bound(py)),
             };
@@ -282,6 +322,8 @@ impl Media {
             ("position_up", stats.position_up),
             ("lost_up", stats.lost_up),
             ("kept_up", stats.kept_up),
+            ("source_dropped", stats.source_dropped),
+            ("device_underruns", stats.device_underruns),
             ("blocks_down", stats.blocks_down),
             ("late_blocks_down", stats.late_blocks_down),
             ("dropped_callback_frames", stats.dropped_reports),
@@ -295,6 +337,8 @@ impl Media {
         ] {
             dict.set_item(name, count)?;
         }
+        dict.set_item("level_up", f64::from(stats.level_up) / 32_768.0)?;
+        dict.set_item("level_down", f64::from(stats.level_down) / 32_768.0)?;
         dict.set_item("worst_up", seconds(stats.worst_up_ns))?;
         dict.set_item("worst_down", seconds(stats.worst_down_ns))?;
         let recent = stats

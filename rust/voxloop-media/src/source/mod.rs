@@ -9,7 +9,7 @@ pub use clip::{Clip, ClipSource};
 pub use push::{PushHandle, PushSource};
 
 /// What a [`Source`] gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Supply {
     /// Samples, which were due at this reading of [`voxloop_net::monotonic_ns`].
     Samples {
@@ -18,11 +18,13 @@ pub enum Supply {
     },
     /// Nothing more will come.
     End,
+    /// The device is gone, for this reason.
+    Lost(String),
 }
 
 /// Sound that comes in time of its own: a file, a queue, a device.
 ///
-/// A device implements it with a ring that its own thread fills, and the waker of whoever polled.
+/// A device implements it with a bounded queue that its own task fills.
 pub trait Source: Send {
     /// Samples per second, mono.
     fn sample_rate(&self) -> u32;
@@ -32,5 +34,9 @@ pub trait Source: Send {
     /// while there is no connection.
     fn is_live(&self) -> bool {
         true
+    }
+    /// Samples that were given up because nobody had polled for too long.
+    fn dropped(&self) -> u64 {
+        0
     }
 }
