@@ -14,6 +14,7 @@ import trio
 from voxloop import _native
 from voxloop._errors import AudioFormatError
 from voxloop._native import MediaSink, MediaSource
+from voxloop.audio._checks import shown, whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,9 +80,8 @@ class Microphone:
     frame_ms: int = 20
 
     def __init__(self, device: str | None = None, *, frame_ms: int = 20) -> None:
-        _check("frame_ms", frame_ms, 5, 1_000)
-        object.__setattr__(self, "device", device)
-        object.__setattr__(self, "frame_ms", frame_ms)
+        object.__setattr__(self, "device", _name(device))
+        object.__setattr__(self, "frame_ms", whole(frame_ms, "frame_ms", 5, 1_000))
 
     async def open_source(self) -> MediaSource:
         """Open it, in a thread; it hears from when it is attached.
@@ -119,11 +119,9 @@ class Speaker:
     def __init__(
         self, device: str | None = None, *, latency_ms: int = 40, buffer_ms: int = 60
     ) -> None:
-        _check("latency_ms", latency_ms, 5, 2_000)
-        _check("buffer_ms", buffer_ms, 0, 10_000)
-        object.__setattr__(self, "device", device)
-        object.__setattr__(self, "latency_ms", latency_ms)
-        object.__setattr__(self, "buffer_ms", buffer_ms)
+        object.__setattr__(self, "device", _name(device))
+        object.__setattr__(self, "latency_ms", whole(latency_ms, "latency_ms", 5, 2_000))
+        object.__setattr__(self, "buffer_ms", whole(buffer_ms, "buffer_ms", 0, 10_000))
 
     async def open_sink(self) -> MediaSink:
         """Open it, in a thread; it plays from when it is attached.
@@ -138,6 +136,7 @@ class Speaker:
         )
 
 
-def _check(name: str, value: int, least: int, most: int) -> None:
-    if not least <= value <= most:
-        raise AudioFormatError(f"{name}: got {value}, wanted {least} to {most}")
+def _name(device: object) -> str | None:
+    if device is None or (isinstance(device, str) and device):
+        return device
+    raise AudioFormatError(f"device: got {shown(device)}, wanted the name of one, or None")
