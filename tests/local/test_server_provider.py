@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from voxloop import audio, telemetry
 from voxloop._errors import ConfigError, MissingExtra, ModelFileError
 from voxloop.local import Local, serve
 from voxloop.local.engines import load_engines, run_inference
+from voxloop.net import Frame
 from voxloop.providers import (
     ModelDone,
     ModelEvent,
@@ -179,6 +182,10 @@ def test_a_thread_that_outlives_its_run_does_not_block_the_next() -> None:
         release.set()
 
 
+def decoded(frames: Sequence[Frame]) -> list[Any]:
+    return [json.loads(data) for frame in frames for data, _at in frame.messages]
+
+
 async def test_a_realtime_session_over_our_own_transport() -> None:
     await Local().warm_up()
     pcm = spoken(audio.read_wav(clip_path("v2j_lamp")))
@@ -192,8 +199,7 @@ async def test_a_realtime_session_over_our_own_transport() -> None:
         model = ""
         with trio.fail_after(10):
             while not said:
-                for frame in await transport.receive_batch():
-                    event = json.loads(frame.data)
+                for event in decoded(await transport.receive_batch()):
                     if event["type"] == "session.created":
                         model = event["session"]["model"]
                     if event["type"] == "response.output_audio_transcript.done":
