@@ -11,12 +11,12 @@ from typing import Final, Self
 
 import msgspec
 
-from voxloop._bridge import checkpoint
 from voxloop._errors import ConfigError, ConnectionClosed, ProtocolError
-from voxloop.net import ApiKey, ConnectOptions, HttpOptions, Secret, SseEvent
+from voxloop.net import ApiKey, ConnectOptions, HttpOptions, Secret
 from voxloop.providers.chat_items import chat_choice, chat_messages, chat_tool
 from voxloop.providers.openai.endpoint import Endpoint
 from voxloop.providers.openai.errors import error_from_stream
+from voxloop.providers.openai.events import END_MARK, EventStream, begin_events
 from voxloop.providers.protocols import (
     JsonObject,
     ModelDone,
@@ -28,7 +28,6 @@ from voxloop.providers.protocols import (
 )
 from voxloop.wire.chat import Failure, ToolDelta, decode_chunk
 
-_END_MARK: Final = "[DONE]"
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _COUNTS: Final = {
     "prompt_tokens": "input_tokens",
@@ -127,7 +126,16 @@ class ChatCompletionsModel:
         async with AsyncExitStack() as stack:
 
             async def once(key: str) -> _Events:
-                return await self._begin(content, doing, key, stack)
+                events = await begin_events(
+                    self._endpoint,
+                    "/chat/completions",
+                    stack=stack,
+                    doing=doing,
+                    key=key,
+                    options=self._options,
+                    content=content,
+                )
+                return _Events(events, doing)
 
             yield await self._endpoint.retrying(once, doing=doing)
 
@@ -148,32 +156,6 @@ class ChatCompletionsModel:
             if request.parallel_tool_calls is not None:
                 body["parallel_tool_calls"] = request.parallel_tool_calls
         return {**body, **self._extra}
-
-    async def _begin(self, content: bytes, doing: str, key: str, stack: AsyncExitStack) -> _Events:
-        """Send the request and wait for the first event; ``stack`` then owns the connection."""
-        async with AsyncExitStack() as attempt:
-            response = await attempt.enter_async_context(
-                self._endpoint.post(
-                    "/chat/completions",
-                    doing=doing,
-                    idempotency_key=key,
-                    options=self._options,
-                    content=content,
-                    accept="text/event-stream",
-                )
-            )
-            kind = response.headers.get("content-type", "")
-            if not kind.startswith("text/event-stream"):
-                raise ProtocolError(
-                    f"{doing}: the server answered with {kind or 'no content type'} where an "
-                    "event stream was expected; check the base URL"
-                )
-            stream = response.iter_sse()
-            first = await anext(stream, None)
-            if first is None:
-                raise ConnectionClosed(f"{doing}: the event stream is empty")
-            stack.push_async_exit(attempt.pop_all())
-            return _Events(first, stream, doing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,9 +264,8 @@ class ChatAnswer:
 class _Events:
     """The events of one response."""
 
-    def __init__(self, first: SseEvent, stream: AsyncIterator[SseEvent], doing: str) -> None:
-        self._first: SseEvent | None = first
-        self._stream = stream
+    def __init__(self, events: EventStream, doing: str) -> None:
+        self._events = events
         self._answer = ChatAnswer(doing)
         self._ready: deque[ModelEvent] = deque()
         self._done = False
@@ -300,19 +281,11 @@ class _Events:
         while not self._ready:
             if self._done:
                 raise StopAsyncIteration
-            if self._first is not None:
-                await checkpoint()
-                event, self._first = self._first, None
-            else:
-                found = await anext(self._stream, None)
-                if found is None:
-                    self._end()
-                    continue
-                event = found
-            if event.data == _END_MARK:
+            data = await self._events.next_data()
+            if data is None or data == END_MARK:
                 self._end()
-            elif event.data:
-                self._ready.extend(self._answer.take(event.data))
+            else:
+                self._ready.extend(self._answer.take(data))
         return self._ready.popleft()
 
     def _end(self) -> None:

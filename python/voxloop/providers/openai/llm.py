@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, Self
 
-from voxloop._bridge import checkpoint
 from voxloop._errors import ConnectionClosed, ProtocolError
-from voxloop.net import HttpOptions, SseEvent
+from voxloop.net import HttpOptions
 from voxloop.providers.openai.endpoint import Endpoint
 from voxloop.providers.openai.errors import error_from_stream
+from voxloop.providers.openai.events import END_MARK, EventStream, begin_events
 from voxloop.providers.openai.models import LANGUAGE_MODEL, text_model
 from voxloop.providers.protocols import (
     ModelDone,
@@ -23,7 +23,6 @@ from voxloop.providers.protocols import (
 from voxloop.wire import responses as rs
 
 _OPTIONS: Final = HttpOptions(first_byte_timeout=30.0, idle_timeout=30.0)
-_END_MARK: Final = "[DONE]"
 
 
 class OpenAILanguageModel:
@@ -57,35 +56,18 @@ class OpenAILanguageModel:
         async with AsyncExitStack() as stack:
 
             async def once(key: str) -> _Events:
-                return await self._begin(body, doing, key, stack)
-
-            yield await self._endpoint.retrying(once, doing=doing)
-
-    async def _begin(self, body: bytes, doing: str, key: str, stack: AsyncExitStack) -> _Events:
-        """Send the request and wait for the first event; ``stack`` then owns the connection."""
-        async with AsyncExitStack() as attempt:
-            response = await attempt.enter_async_context(
-                self._endpoint.post(
+                events = await begin_events(
+                    self._endpoint,
                     "/responses",
+                    stack=stack,
                     doing=doing,
-                    idempotency_key=key,
+                    key=key,
                     options=_OPTIONS,
                     content=body,
-                    accept="text/event-stream",
                 )
-            )
-            kind = response.headers.get("content-type", "")
-            if not kind.startswith("text/event-stream"):
-                raise ProtocolError(
-                    f"{doing}: the server answered with {kind or 'no content type'} where an "
-                    "event stream was expected; check the base URL"
-                )
-            stream = response.iter_sse()
-            first = await anext(stream, None)
-            if first is None:
-                raise ConnectionClosed(f"{doing}: the event stream is empty")
-            stack.push_async_exit(attempt.pop_all())
-            return _Events(first, stream, doing)
+                return _Events(events, doing)
+
+            yield await self._endpoint.retrying(once, doing=doing)
 
 
 def response_request(request: ModelRequest) -> rs.CreateResponse:
@@ -111,9 +93,8 @@ def response_request(request: ModelRequest) -> rs.CreateResponse:
 class _Events:
     """What the stream means to the caller, until the response is done."""
 
-    def __init__(self, first: SseEvent, stream: AsyncIterator[SseEvent], doing: str) -> None:
-        self._first: SseEvent | None = first
-        self._stream = stream
+    def __init__(self, events: EventStream, doing: str) -> None:
+        self._events = events
         self._doing = doing
         self._done = False
 
@@ -126,24 +107,18 @@ class _Events:
         **Cancellation:** nothing is lost; may be called again.
         """
         while not self._done:
-            if self._first is not None:
-                await checkpoint()
-                event, self._first = self._first, None
-            else:
-                event = await self._next()
-            if not event.data or event.data == _END_MARK:
+            data = await self._events.next_data()
+            if data is None:
+                raise ConnectionClosed(
+                    f"{self._doing}: the event stream ended before the response did"
+                )
+            if data == END_MARK:
                 continue
-            out = model_event(rs.decode_event(event.data), doing=self._doing)
+            out = model_event(rs.decode_event(data), doing=self._doing)
             if out is not None:
                 self._done = isinstance(out, ModelDone)
                 return out
         raise StopAsyncIteration
-
-    async def _next(self) -> SseEvent:
-        event = await anext(self._stream, None)
-        if event is None:
-            raise ConnectionClosed(f"{self._doing}: the event stream ended before the response did")
-        return event
 
 
 def model_event(event: rs.StreamEvent | rs.Unknown, *, doing: str) -> ModelEvent | None:

@@ -8,12 +8,12 @@ from pathlib import PurePath
 from typing import Final, Self
 
 from voxloop import audio
-from voxloop._bridge import checkpoint
-from voxloop._errors import ConfigError, ConnectionClosed, ProtocolError
+from voxloop._errors import ConfigError, ConnectionClosed
 from voxloop.audio import AudioChunk
-from voxloop.net import HttpOptions, Part, SseEvent
+from voxloop.net import HttpOptions, Part
 from voxloop.providers.openai.endpoint import RETRY_BUDGET, Endpoint
 from voxloop.providers.openai.errors import error_from_stream
+from voxloop.providers.openai.events import END_MARK, EventStream, begin_events
 from voxloop.providers.openai.listening import Listening, StreamOptions, open_listening
 from voxloop.providers.openai.models import STT_MODEL, speech_to_text_model
 from voxloop.providers.openai.transcript import (
@@ -37,7 +37,6 @@ _FILE_OPTIONS: Final = HttpOptions(first_byte_timeout=300.0, idle_timeout=60.0)
 # A batch job may wait longer for its turn than somebody who has just spoken.
 _FILE_BUDGET: Final = 900.0
 _ANSWER_LIMIT: Final = 8 * 1024 * 1024
-_END_MARK: Final = "[DONE]"
 # By extension: what the endpoint accepts, and how it is called.
 _TYPES: Final = {
     ".flac": "audio/flac",
@@ -137,7 +136,16 @@ class OpenAISpeechToText:
         async with AsyncExitStack() as stack:
 
             async def once(key: str) -> _FileEvents:
-                return await self._begin(parts, doing, key, stack)
+                events = await begin_events(
+                    self._endpoint,
+                    "/audio/transcriptions",
+                    stack=stack,
+                    doing=doing,
+                    key=key,
+                    options=_FILE_OPTIONS,
+                    multipart=parts,
+                )
+                return _FileEvents(events, doing)
 
             yield await self._endpoint.retrying(once, doing=doing, budget=_FILE_BUDGET)
 
@@ -223,41 +231,12 @@ class OpenAISpeechToText:
         budget = _FILE_BUDGET if limits is _FILE_OPTIONS else RETRY_BUDGET
         return await self._endpoint.retrying(once, doing=doing, budget=budget)
 
-    async def _begin(
-        self, parts: list[Part], doing: str, key: str, stack: AsyncExitStack
-    ) -> _FileEvents:
-        """Send the request and wait for the first event; ``stack`` then owns the connection."""
-        async with AsyncExitStack() as attempt:
-            response = await attempt.enter_async_context(
-                self._endpoint.post(
-                    "/audio/transcriptions",
-                    doing=doing,
-                    idempotency_key=key,
-                    options=_FILE_OPTIONS,
-                    multipart=parts,
-                    accept="text/event-stream",
-                )
-            )
-            kind = response.headers.get("content-type", "")
-            if not kind.startswith("text/event-stream"):
-                raise ProtocolError(
-                    f"{doing}: the server answered with {kind or 'no content type'} where an "
-                    "event stream was expected; check the base URL"
-                )
-            stream = response.iter_sse()
-            first = await anext(stream, None)
-            if first is None:
-                raise ConnectionClosed(f"{doing}: the event stream is empty")
-            stack.push_async_exit(attempt.pop_all())
-            return _FileEvents(first, stream, doing)
-
 
 class _FileEvents:
     """What the stream means to the caller, until the transcript is done."""
 
-    def __init__(self, first: SseEvent, stream: AsyncIterator[SseEvent], doing: str) -> None:
-        self._first: SseEvent | None = first
-        self._stream = stream
+    def __init__(self, events: EventStream, doing: str) -> None:
+        self._events = events
         self._doing = doing
         self._done = False
 
@@ -270,23 +249,17 @@ class _FileEvents:
         **Cancellation:** nothing is lost; may be called again.
         """
         while not self._done:
-            if self._first is not None:
-                await checkpoint()
-                event, self._first = self._first, None
-            else:
-                event = await self._next()
-            if not event.data or event.data == _END_MARK:
+            data = await self._events.next_data()
+            if data is None:
+                raise ConnectionClosed(
+                    f"{self._doing}: the event stream ended before the transcript"
+                )
+            if data == END_MARK:
                 continue
-            out = self._read(wire.decode_stream_event(event.data))
+            out = self._read(wire.decode_stream_event(data))
             if out is not None:
                 return out
         raise StopAsyncIteration
-
-    async def _next(self) -> SseEvent:
-        event = await anext(self._stream, None)
-        if event is None:
-            raise ConnectionClosed(f"{self._doing}: the event stream ended before the transcript")
-        return event
 
     def _read(self, event: wire.StreamEvent | wire.Unknown) -> FileEvent | None:
         match event:
