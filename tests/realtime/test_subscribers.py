@@ -9,7 +9,7 @@ import trio.testing
 from voxloop import realtime, testing
 from voxloop._errors import ConcurrencyError, VoxloopError
 from voxloop.agents import Agent
-from voxloop.realtime.subscribers import Hub, Subscription
+from voxloop.realtime.subscribers import IN_A_ROW, Hub, Subscription
 from voxloop.testing import script as s
 
 
@@ -156,6 +156,62 @@ async def test_iterating_is_a_checkpoint() -> None:
     subscription.push(1)
     with trio.testing.assert_checkpoints():
         await subscription.__anext__()
+
+
+async def test_a_reader_of_many_events_lets_others_have_a_turn() -> None:
+    subscription: Subscription[object] = Subscription(sized)
+    for number in range(10 * IN_A_ROW):
+        subscription.push(number)
+    turns: list[object] = []
+
+    async def other() -> None:
+        while True:
+            turns.append(None)
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        for _ in range(10 * IN_A_ROW):
+            await subscription.__anext__()
+        nursery.cancel_scope.cancel()
+    assert len(turns) >= 10
+
+
+async def test_a_cancel_of_an_iteration_loses_nothing() -> None:
+    subscription: Subscription[object] = Subscription(sized)
+    for number in range(100):
+        subscription.push(number)
+    got: list[object] = []
+    for turn in range(200):
+        with trio.CancelScope() as scope:
+            if turn % 2:
+                scope.cancel()
+            got.append(await subscription.__anext__())
+    assert got == list(range(100))
+
+
+async def test_a_burst_waits_for_a_reader_that_is_at_work() -> None:
+    hub: Hub[object] = Hub(lambda event: 1_000_000)
+    busy, stuck = hub.add(), hub.add()
+    got: list[object] = []
+
+    async def read() -> None:
+        async for event in busy:
+            got.append(event)
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        nursery.start_soon(stuck.__anext__)  # it takes one, and then no more
+        for number in range(3_000):
+            hub.publish(number)
+            if number % 8 == 0:
+                await hub.give_way()
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert stuck.dropped > 2_900
+    assert busy.dropped == 0
+    assert got == list(range(3_000))
 
 
 async def test_closing_twice_does_nothing() -> None:

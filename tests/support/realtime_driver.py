@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import trio
 
+from support.quick_ways import QuickWays
 from voxloop._errors import ConnectionClosed, VoxloopError
 from voxloop.agents import Agent, ResolvedAgent, resolve
 from voxloop.realtime import Reconnect, RunConfig, effects, inputs, reducer
@@ -49,9 +50,12 @@ class Driver:
         """All client events so far, as JSON."""
         self.events: list[Event] = []
         """All public events so far."""
+        self.ways = QuickWays()
 
     def feed(self, given: inputs.Input) -> list[effects.Effect]:
-        self.state, todo = reducer.step(self.state, given)
+        before = self.state
+        self.state, todo = reducer.step(before, given)
+        self.ways.compare(before, given, (self.state, todo))
         self.effects = list(todo)
         for effect in todo:
             if isinstance(effect, effects.Send):

@@ -22,7 +22,6 @@ from voxloop.realtime import (
     ReconnectedEvent,
     ReconnectingEvent,
     RunConfig,
-    effects,
     inputs,
     reducer,
 )
@@ -99,7 +98,6 @@ class Judge:
         self.calls: set[str] = set()
         self.answered: Counter[str] = Counter()
         self.balance: Counter[str] = Counter()
-        self.quick = 0
         self.seen = (0, 0)
 
     def check(self) -> None:
@@ -280,21 +278,8 @@ class Judge:
     def same_the_quick_way(self, delta: Decoded) -> None:
         """What the quick way makes of decoded sound is what `reducer.step` makes of it."""
         given = inputs.Sound(delta, self.d.at)  # type: ignore[arg-type]
-        slow, todo = reducer.step(self.d.state, given)
-        if delta.taken:
-            quick = reducer.steadily_taken(self.d.state, delta, self.d.at)  # type: ignore[arg-type]
-            told: tuple[effects.Effect, ...] = ()
-        else:
-            found = reducer.steady(self.d.state, delta, self.d.at)  # type: ignore[arg-type]
-            quick, told = (None, ()) if found is None else (found[0], (effects.Emit(found[1]),))
-        if quick is None:
-            return
-        self.quick += 1
-        assert todo == told
-        tick = inputs.Tick(self.d.at)
-        assert reducer.step(quick, tick) == reducer.step(slow, tick)
-        soonest, before = reducer.deadline(quick), reducer.deadline(self.d.state)
-        assert soonest is None or (before is not None and soonest >= before)
+        state = self.d.state
+        self.d.ways.compare(state, given, reducer.step(state, given))
 
     def call(self, slot: int, name: str, call_id: str) -> None:
         self.calls.add(call_id)
@@ -349,4 +334,4 @@ def play(random_: random.Random, count: int) -> int:
     for _ in range(count):
         random_.choice(moves(judge, random_))()
         judge.check()
-    return judge.quick
+    return judge.d.ways.taken

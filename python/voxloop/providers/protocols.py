@@ -201,6 +201,10 @@ class MediaTransport(RealtimeTransport, Protocol):
         """Let media talk over it; samples of the user's audio that are sent again."""
         ...
 
+    def keep_messages(self, wanted: bool) -> None:
+        """Whether sound that comes from now on keeps the messages that it came in."""
+        ...
+
 
 @runtime_checkable
 class Provider(Protocol):

@@ -48,6 +48,10 @@ class Owner(Protocol):
         """Handle a frame; False if the connection is not the one in use."""
         ...
 
+    async def give_way(self) -> None:
+        """Let the application take what it was told."""
+        ...
+
 
 class Connection:
     """One connection.
@@ -57,10 +61,11 @@ class Connection:
         outbox: What is queued for it, and for no other.
     """
 
-    def __init__(self, epoch: int, transport: RealtimeTransport) -> None:
+    def __init__(self, epoch: int, transport: RealtimeTransport, *, keep: bool) -> None:
         self.epoch = epoch
         self.outbox = Outbox(transport)
         self._transport = transport
+        self.keep_messages(keep)
         self._held: deque[Frame] = deque()
         self._heard = False
 
@@ -85,6 +90,11 @@ class Connection:
             )
         return self._transport.bind_media(media)
 
+    def keep_messages(self, wanted: bool) -> None:
+        """Whether sound is to keep the messages that it came in."""
+        if isinstance(self._transport, MediaTransport):
+            self._transport.keep_messages(wanted)
+
     async def serve(self, owner: Owner) -> None:
         """Read and write until the connection ends, which is told as `inputs.Lost`.
 
@@ -102,13 +112,14 @@ class Connection:
             except Exception as error:
                 owner.feed(inputs.Lost(as_lost(error), time.monotonic(), self.epoch))
                 return
-            self._held.extend(frames)
             if not self._heard:
                 self._heard = True
                 owner.feed(inputs.Heard(self.epoch, time.monotonic()))
+            self._held.extend(frames)
             # While another connection is in use, what came waits.
             while self._held and owner.take(self, self._held[0]):
                 self._held.popleft()
+            await owner.give_way()
             if len(self._held) > MAX_HELD:
                 early = NetworkError("the server sent events before it was told anything")
                 owner.feed(inputs.Lost(early, time.monotonic(), self.epoch))
@@ -146,6 +157,7 @@ class Connector:
         self._provider = provider
         self._target = target
         self._scopes: dict[int, trio.CancelScope] = {}
+        self._keep = False
         self.begun = trio.Event()
         """Set when the session has told the first connection what it is for."""
         self.current: Connection | None = None
@@ -169,7 +181,9 @@ class Connector:
         with trio.CancelScope() as scope:
             self._scopes[1] = scope
             async with self._provider.realtime(self._target) as transport:
-                connection = self.connections[1] = self.current = Connection(1, transport)
+                connection = self.connections[1] = self.current = Connection(
+                    1, transport, keep=self._keep
+                )
                 task_status.started()
                 await self.begun.wait()
                 await connection.serve(owner)
@@ -191,12 +205,18 @@ class Connector:
                     owner.feed(inputs.Lost(as_lost(error), time.monotonic(), epoch))
                     return
                 scope.deadline = float("inf")
-                connection = self.connections[epoch] = Connection(epoch, transport)
+                connection = self.connections[epoch] = Connection(epoch, transport, keep=self._keep)
                 owner.feed(inputs.Opened(epoch, time.monotonic(), time.time()))
                 await connection.serve(owner)
         if scope.cancelled_caught and epoch not in self.connections and epoch in self._scopes:
             late = NetworkTimeout(f"no connection within {DIAL_SECONDS:g} s", phase="connect")
             owner.feed(inputs.Lost(late, time.monotonic(), epoch))
+
+    def keep_messages(self, wanted: bool) -> None:
+        """Whether sound is to keep its messages, on every connection; it does not at first."""
+        self._keep = wanted
+        for connection in self.connections.values():
+            connection.keep_messages(wanted)
 
     def switch(self, epoch: int) -> None:
         """Use a connection that stands."""

@@ -146,7 +146,7 @@ def draft(history: History, key: Key, delta: str) -> History:
         return history
     drafts = dict(history.drafts)
     drafts[key] = drafts.get(key, "") + delta
-    return replace(history, drafts=drafts)
+    return History(history.items, drafts, history.places, history.awaited)
 
 
 def set_text(

@@ -97,12 +97,10 @@ def note(ledger: Ledger, mark: Mark, at: float) -> Ledger:
     return _last(ledger, replace(turn, marks=(*marks, (mark, at))))
 
 
-def sounded(ledger: Ledger) -> bool:
-    """Whether more sound is nothing new to the open turn."""
-    turn = ledger.turns[-1] if ledger.turns else None
-    if turn is None or turn.complete:
-        return True
-    return any(name == "first_audio" for name, _ in turn.marks)
+def noted(ledger: Ledger, mark: Mark) -> bool:
+    """Whether another mark of this name would be nothing new to the open turn."""
+    turn = ledger.open
+    return turn is None or turn.at(mark) is not None
 
 
 def interrupted(ledger: Ledger) -> Ledger:

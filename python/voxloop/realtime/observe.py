@@ -17,6 +17,7 @@ from voxloop.realtime.events import (
     ReconnectedEvent,
     ToolCallEvent,
     ToolResultEvent,
+    TranscriptEvent,
 )
 from voxloop.realtime.latency import TurnMetrics
 from voxloop.realtime.state import State
@@ -75,9 +76,13 @@ class Observer:
 
     def event(self, event: Event, state: State) -> None:
         """The application was told."""
+        if type(event) is AudioEvent:
+            self._audio(event)
+        elif type(event) is not TranscriptEvent:
+            self._seldom(event, state)
+
+    def _seldom(self, event: Event, state: State) -> None:
         match event:
-            case AudioEvent():
-                self._audio(event)
             case AgentStartEvent():
                 self._response_started(event, state)
             case ToolCallEvent() if telemetry.enabled("realtime.tool.call"):

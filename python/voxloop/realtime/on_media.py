@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from voxloop.realtime import history, inputs, latency, on_response, responses
 from voxloop.realtime.events import AudioInterruptedEvent
 from voxloop.realtime.step import Step
@@ -55,4 +57,4 @@ def cut(step: Step, given: inputs.MediaCut) -> None:
 
 def _silent(step: Step, taken_bytes: int) -> None:
     ledger = step.state.playback
-    step.update(playback=replace(ledger, silent=max(ledger.silent, taken_bytes)))
+    step.update(playback=structs.replace(ledger, silent=max(ledger.silent, taken_bytes)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from msgspec import structs
+
 from voxloop._errors import ApiError, VoxloopError
 from voxloop.audio import AudioChunk
 from voxloop.net import AudioDelta
@@ -25,8 +27,8 @@ from voxloop.realtime.events import (
     AudioEvent,
     TranscriptEvent,
 )
-from voxloop.realtime.playback import Playback, PlayItem
-from voxloop.realtime.state import ResponseTrack, State, evolved
+from voxloop.realtime.playback import PlayItem
+from voxloop.realtime.state import ResponseTrack
 from voxloop.realtime.step import Step
 from voxloop.realtime.telephone import FORMATS
 from voxloop.realtime.usage import Usage, of_response
@@ -205,62 +207,9 @@ def sound(step: Step, delta: AudioDelta) -> None:
 def taken(step: Step, response_id: str, nbytes: int) -> None:
     """More sound, which a sink plays and keeps the account of."""
     ledger = step.state.playback
-    step.update(playback=replace(ledger, taken=ledger.taken + nbytes))
+    step.update(playback=structs.replace(ledger, taken=ledger.taken + nbytes))
     if response_id not in step.state.turn.muted and nbytes > 1:
         _mark(step, step.state.turn.responses.get(response_id))
-
-
-def steady(state: State, delta: AudioDelta, at: float) -> tuple[State, AudioEvent] | None:
-    """More sound of an answer that is being spoken, the quick way: all that changes is its length.
-
-    Returns:
-        What `sound` would lead to, or None if more than that has to be looked at.
-    """
-    turn = state.turn
-    response_id = delta.response_id
-    track = turn.responses.get(response_id)
-    if (
-        turn.shown != "speaking"
-        or track is None
-        or track.first_audio_at is None
-        or not track.in_conversation
-        or response_id in turn.muted
-        or state.settings.output_format != "pcm16"
-        or not latency.sounded(state.latency)
-    ):
-        return None
-    chunk, item_id = delta.chunk(), delta.item_id
-    if not chunk:
-        return None
-    length = delta.nbytes / FORMATS["pcm16"].bytes_per_ms
-    ledger = playback.extended(state.playback, item_id, delta.content_index, length, at)
-    if ledger is None:
-        return None
-    event = AudioEvent(audio=chunk, item_id=item_id, response_id=response_id, at=at)
-    return evolved(state, playback=ledger), event
-
-
-def steadily_taken(state: State, delta: AudioDelta, at: float) -> State | None:
-    """More sound of an answer that a sink is playing, the quick way.
-
-    Returns:
-        What `taken` would lead to, or None if more than that has to be looked at.
-    """
-    turn = state.turn
-    track = turn.responses.get(delta.response_id)
-    if (
-        turn.shown != "speaking"
-        or track is None
-        or track.first_audio_at is None
-        or not track.in_conversation
-        or not latency.sounded(state.latency)
-    ):
-        return None
-    ledger = state.playback
-    more = 0 if delta.dropped else delta.nbytes
-    fresh_at = ledger.fresh_at if delta.response_id in turn.muted or more < 2 else at
-    longer = Playback(ledger.items, ledger.ends_at, fresh_at, ledger.taken + more, ledger.silent)
-    return evolved(state, playback=longer)
 
 
 def _heard(
@@ -288,7 +237,7 @@ def _heard(
         data, chunk = item.carry + data, None
     whole = len(data) & ~1 if pcm else len(data)
     if item.carry or whole < len(data):
-        item = replace(item, carry=bytes(data[whole:]))
+        item = structs.replace(item, carry=bytes(data[whole:]))
     ledger = playback.received(state.playback, item, whole / form.bytes_per_ms, step.at)
     step.update(playback=ledger)
     if whole == 0:

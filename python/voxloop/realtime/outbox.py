@@ -8,11 +8,13 @@ from typing import Protocol, runtime_checkable
 
 import trio
 
-from voxloop._bridge import checkpoint
+from voxloop._bridge import cancellation_point, checkpoint
 from voxloop._errors import VoxloopError
 
 ROOM_BYTES = 1024 * 1024
 """Waiting bytes above which the commands of the application wait: 16 s of PCM16 at 24,000 Hz."""
+IN_A_ROW = 16
+"""Commands that find room one after the other before other tasks have a turn."""
 
 
 @runtime_checkable
@@ -40,6 +42,7 @@ class Outbox:
         self._direct = transport.try_send if isinstance(transport, Direct) else None
         self._queue: deque[str] = deque()
         self._bytes = 0
+        self._row = 0
         self._filled = trio.Event()
         self._drained = trio.Event()
         self._closed = False
@@ -69,7 +72,8 @@ class Outbox:
 
         **Cancellation:** may be called again.
         """
-        await checkpoint()
+        self._row = (self._row + 1) % IN_A_ROW
+        await (cancellation_point() if self._row and not self._queue else checkpoint())
         while self._bytes > ROOM_BYTES and not self._closed:
             self._drained = trio.Event()
             await self._drained.wait()

@@ -3,15 +3,19 @@
 By default what was handed out is taken to play at once and without gaps, one item after the other,
 from the moment it came; so all that is known at a time follows from ``ends_at``, when the last of
 it will have been played. As soon as the application reports positions, those count instead.
+
+The ledger is made anew with every piece of sound, hence the structs: they are made in C.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlayItem:
+class PlayItem(Struct, frozen=True, kw_only=True):
     """The audio of one message.
 
     Attributes:
@@ -50,8 +54,7 @@ class Position:
         return self.played_ms >= self.item.received_ms
 
 
-@dataclass(frozen=True, slots=True)
-class Playback:
+class Playback(Struct, frozen=True):
     """Items not yet known to be over, in the order of playing.
 
     Attributes:

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from msgspec import structs
+
 from voxloop._errors import ProtocolError
-from voxloop.net import AudioDelta
 from voxloop.realtime import (
     commands,
     dispatch,
@@ -28,12 +29,11 @@ from voxloop.realtime import (
     on_session,
     playback,
     responses,
-    ring,
     toolcalls,
 )
-from voxloop.realtime.effects import Effect, End, Send, TurnOver
-from voxloop.realtime.events import AgentState, AgentStateEvent, AudioEvent, SilenceEvent
-from voxloop.realtime.state import InputBuffer, State, evolved
+from voxloop.realtime.effects import Effect, End, TurnOver
+from voxloop.realtime.events import AgentState, AgentStateEvent, SilenceEvent
+from voxloop.realtime.state import State
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
 
@@ -86,44 +86,10 @@ def step(state: State, given: inputs.Input) -> tuple[State, tuple[Effect, ...]]:
     """
     if state.link.over:
         return state, ()
-    if type(given) is inputs.AppendAudio and state.line.up:
-        # Nothing follows from it that time alone would not bring: no need to settle.
-        return _appended(state, given)
     work = Step(state, given.at)
     _INPUTS[type(given)](work, given)
     _settle(work)
     return work.state, tuple(work.effects)
-
-
-def _appended(state: State, given: inputs.AppendAudio) -> tuple[State, tuple[Effect, ...]]:
-    """What `commands.append_audio` does, with every 20 ms of a user's speech."""
-    data = given.data
-    buffer = state.input
-    longer = InputBuffer(
-        buffer.uncommitted + len(data),
-        buffer.commits,
-        buffer.ended_by_server,
-        buffer.stopped_item,
-        buffer.attached,
-        buffer.stopped_ms,
-    )
-    sent = Send(rt.InputAudioBufferAppend(audio=data))
-    return evolved(state, input=longer, ring=ring.append(state.ring, data)), (sent,)
-
-
-def steady(state: State, delta: AudioDelta, at: float) -> tuple[State, AudioEvent] | None:
-    """`step` for the input that comes most often, where it changes nothing but the playback.
-
-    Returns:
-        The next state, whose deadline is not sooner, and the one event to emit; None where `step`
-        is needed.
-    """
-    return None if state.link.over else on_response.steady(state, delta, at)
-
-
-def steadily_taken(state: State, delta: AudioDelta, at: float) -> State | None:
-    """The same for sound that a sink has taken; the one event is that there is none."""
-    return None if state.link.over else on_response.steadily_taken(state, delta, at)
 
 
 def deadline(state: State) -> float | None:
@@ -254,7 +220,7 @@ def _note_audio(work: Step) -> None:
     fresh_at = work.state.playback.fresh_at
     if fresh_at is not None:
         work.update(
-            playback=replace(work.state.playback, fresh_at=None),
+            playback=structs.replace(work.state.playback, fresh_at=None),
             latency=latency.note(work.state.latency, "last_audio", fresh_at),
         )
 

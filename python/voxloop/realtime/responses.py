@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import msgspec
+from msgspec import structs
 
 from voxloop.realtime import history, latency, sequencer
 from voxloop.realtime.effects import TurnOver
@@ -125,7 +126,7 @@ def stop(step: Step, response_id: str) -> None:
         left = tuple(p.item for p in positions if p.item.response_id != response_id)
         gone = sum(p.item.received_ms - p.played_ms for p in mine) / 1000.0
         ends_at = max(step.at, state.playback.ends_at - gone)
-        step.update(playback=replace(step.state.playback, items=left, ends_at=ends_at))
+        step.update(playback=structs.replace(step.state.playback, items=left, ends_at=ends_at))
     if state.sequencer.active == response_id:
         cancel(step)
     elif response_id in state.turn.responses:  # outside the conversation
@@ -151,7 +152,7 @@ def cut_playback(step: Step) -> None:
     # A response outside the conversation goes on unless its own audio was playing.
     ids = [position.item.response_id for position in unheard]
     mute(step, [*ids, *([active] if active is not None else [])])
-    step.update(playback=replace(step.state.playback, items=(), ends_at=step.at))
+    step.update(playback=structs.replace(step.state.playback, items=(), ends_at=step.at))
 
 
 def mute(step: Step, response_ids: list[str]) -> None:

@@ -12,7 +12,7 @@ import trio
 from voxloop._bridge import checkpoint
 from voxloop._errors import ProtocolError, UseAfterClose, VoxloopError
 from voxloop.net import AudioDelta, Frame, MediaCut, MediaLink
-from voxloop.realtime import effects, inputs, reducer
+from voxloop.realtime import effects, inputs, quick, reducer
 from voxloop.realtime.connector import Connection, Connector
 from voxloop.realtime.events import AudioEvent, ErrorEvent, Event
 from voxloop.realtime.observe import Observer
@@ -26,8 +26,9 @@ from voxloop.wire import realtime as rt
 
 GAP_BYTES = 16 * 1024 * 1024
 """Items and events, in JSON, that may wait for a connection that is lost; audio has its ring."""
-FOLLOW_SECONDS = 0.1
-"""How often the end of sound that goes on and on is looked for."""
+FOLLOW_SECONDS = 0.5
+"""How often the end of sound that goes on and on is looked for; the end of its response shows it
+sooner."""
 
 _log = logging.getLogger("voxloop.realtime")
 
@@ -77,6 +78,8 @@ class Runner:
         self._nursery = nursery
         self.work = Workshop(self, nursery, context, state.config)
         self._timer = _Timer()
+        self._quick = quick.Quick()
+        self._frames_wanted = False
         self._error: VoxloopError | None = None
 
     @property
@@ -152,6 +155,11 @@ class Runner:
             raise UseAfterClose("the session is over: open another with realtime.open_session")
         raise self._error
 
+    def keep_frames(self) -> None:
+        """See to it that frames are kept as they were while somebody wants them, and only then."""
+        self._frames_wanted = self.wire.wanted or bool(self.recordings)
+        self._connector.keep_messages(self._frames_wanted)
+
     def bind_media(self, media: MediaLink) -> int:
         """Let media talk over the connection; samples of the user's audio that are sent again.
 
@@ -171,6 +179,22 @@ class Runner:
         if found is not None:
             self.feed(inputs.MediaCut(found, time.monotonic()))
 
+    def append(self, data: bytes) -> None:
+        """Send a piece of the user's audio, or keep it while there is no connection.
+
+        Raises:
+            VoxloopError: The session is over.
+        """
+        at = time.monotonic()
+        longer = quick.appended(self.state, data)
+        if longer is None:
+            self.command(inputs.AppendAudio(data, at))
+            return
+        self.state = longer
+        if self.recordings:
+            self._record_user(data, at)
+        self._send(effects.Send(rt.InputAudioBufferAppend(audio=data)))
+
     def command(self, given: inputs.Input) -> None:
         """Feed a command of the application.
 
@@ -189,9 +213,7 @@ class Runner:
         """Take one input; the error of a refused command is returned."""
         self.state, todo = reducer.step(self.state, given)
         if self.recordings and isinstance(given, inputs.AppendAudio):
-            chunk = self.input_format.decode(given.data)
-            for recording in self.recordings:
-                recording.user(chunk, given.at)
+            self._record_user(given.data, given.at)
         refused: VoxloopError | None = None
         for effect in todo:
             match effect:
@@ -225,13 +247,18 @@ class Runner:
                     self._connector.hang_up(epoch)
                 case effects.End():
                     self._end(effect, given.at)
-        if type(given) is not inputs.AppendAudio:  # which brings no deadline
-            self._timer.arm(reducer.deadline(self.state))
+        self._timer.arm(reducer.deadline(self.state))
         return refused
+
+    def _record_user(self, data: bytes, at: float) -> None:
+        chunk = self.input_format.decode(data)
+        for recording in self.recordings:
+            recording.user(chunk, at)
 
     def _emit(self, event: Event) -> None:
         self.events.publish(event)
-        self.work.watch.saw(event, self.state)
+        if type(event) is not AudioEvent:
+            self.work.watch.saw(event, self.state)
         self.observer.event(event, self.state)
         for recording in self.recordings:
             recording.event(event)
@@ -245,7 +272,8 @@ class Runner:
         outbox.put(data)
         if isinstance(event, rt.InputAudioBufferAppend):
             self.observer.audio_sent(event.audio, outbox.waiting, self.input_format)
-        self._on_wire("out", data, time.monotonic())
+        if self._frames_wanted:
+            self._on_wire("out", data, time.monotonic())
 
     def _on_wire(self, direction: Literal["in", "out"], data: str | bytes, at: float) -> None:
         if self.wire.wanted:
@@ -273,23 +301,32 @@ class Runner:
         self._take(frame)
         return True
 
+    async def give_way(self) -> None:
+        """Let the application take what it was told, if it is far behind; for a moment."""
+        await self.events.give_way()
+
     def _take(self, frame: Frame) -> None:
         data, at = frame
         given: inputs.Input
         if isinstance(data, AudioDelta):
-            for text, when in data.messages if self.wire.wanted or self.recordings else ():
+            for text, when in data.messages if self._frames_wanted else ():
                 self._on_wire("in", text, when)
-            if self._quick(data, at):
+            if self._sounded(data, at):
                 return
             given = inputs.Sound(data, at)
         elif isinstance(data, MediaCut):
             given = inputs.MediaCut(data, at)
         else:
-            self._on_wire("in", data, at)
+            if self._frames_wanted:
+                self._on_wire("in", data, at)
             try:
-                given = self._received(rt.decode_server(data), at)
+                event = rt.decode_server(data)
             except ProtocolError as error:
                 given = inputs.BadFrame(error, at)
+            else:
+                if type(event) is rt.ResponseOutputAudioTranscriptDelta and self._said(event, at):
+                    return
+                given = self._received(event, at)
         try:
             self.feed(given)
         except Exception:
@@ -298,19 +335,25 @@ class Runner:
             failure = ProtocolError("a frame of the server could not be handled; see the log")
             self.events.publish(ErrorEvent(error=failure, at=at))
 
-    def _quick(self, data: AudioDelta, at: float) -> bool:
+    def _sounded(self, data: AudioDelta, at: float) -> bool:
         """Handle sound of which nothing has to be told but the sound; False if there is more."""
         if data.taken:
             self.observer.audio_taken(data.nbytes)
-            longer = reducer.steadily_taken(self.state, data, at)
+            longer = self._quick.taken(self.state, data, at)
             if longer is None:
                 return False
             self.state = longer
             return True
-        quick = reducer.steady(self.state, data, at)
-        if quick is None:
+        return self._told(self._quick.heard(self.state, data, at))
+
+    def _said(self, event: rt.ResponseOutputAudioTranscriptDelta, at: float) -> bool:
+        """The same for words."""
+        return self._told(self._quick.said(self.state, event, at))
+
+    def _told(self, found: tuple[State, Event] | None) -> bool:
+        if found is None:
             return False
-        self.state, event = quick
+        self.state, event = found
         self._emit(event)
         return True
 

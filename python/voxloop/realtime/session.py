@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -123,7 +123,7 @@ class Session:
     def __aiter__(self) -> Session:
         return self
 
-    async def __anext__(self) -> Event:
+    def __anext__(self) -> Coroutine[Any, Any, Event]:
         """The next event.
 
         Raises:
@@ -131,7 +131,7 @@ class Session:
 
         **Cancellation:** nothing is lost; may be called again.
         """
-        return await self._events.__anext__()
+        return self._events.__anext__()
 
     @asynccontextmanager
     async def subscribe(self) -> AsyncIterator[Subscription[Event]]:
@@ -153,10 +153,12 @@ class Session:
         The oldest are dropped beyond 32 MiB; ``dropped`` counts them.
         """
         subscription = self._runner.wire.add()
+        self._runner.keep_frames()
         try:
             yield subscription
         finally:
             self._runner.wire.remove(subscription)
+            self._runner.keep_frames()
 
     @asynccontextmanager
     async def record(
@@ -183,11 +185,13 @@ class Session:
             for direction, data in opening(self._runner.state):
                 made.frame(direction, data, time.monotonic(), self._runner.state.line.epoch)
             self._runner.recordings = (*self._runner.recordings, made)
+            self._runner.keep_frames()
             try:
                 yield made
             finally:
                 left = tuple(other for other in self._runner.recordings if other is not made)
                 self._runner.recordings = left
+                self._runner.keep_frames()
 
     # -- sound -----------------------------------------------------------------------------------
 
@@ -212,7 +216,7 @@ class Session:
         for number, piece in enumerate(self._uplink.convert(data, format=format)):
             if number:
                 await self._runner.audio_room()
-            self._runner.command(inputs.AppendAudio(piece, time.monotonic()))
+            self._runner.append(piece)
 
     async def commit_audio(self, *, respond: bool | None = None) -> None:
         """End the user's turn with the audio sent so far.
@@ -227,7 +231,7 @@ class Session:
         await self._runner.room()
         now = time.monotonic()
         for piece in self._uplink.flush():
-            self._runner.command(inputs.AppendAudio(piece, now))
+            self._runner.append(piece)
         self._runner.command(inputs.CommitAudio(respond, now))
 
     async def clear_audio(self) -> None:

@@ -18,7 +18,7 @@ from typing import Generic, Literal, TypeVar
 
 import trio
 
-from voxloop._bridge import checkpoint
+from voxloop._bridge import cancellation_point, checkpoint
 from voxloop._errors import ConcurrencyError, VoxloopError
 
 T = TypeVar("T")
@@ -27,6 +27,14 @@ MAX_EVENTS = 8192
 """Events that may wait for one subscriber, audio not counted."""
 MAX_DROPPABLE_BYTES = 32 * 1024 * 1024
 """Audio that may wait for one subscriber: about eleven minutes at 24,000 Hz."""
+GIVE_WAY_EVENTS = 256
+"""Events that a reader may be behind before the connection is not read for a moment."""
+GIVE_WAY_SECONDS = 0.02
+"""How long that moment is at most, unless sound would be dropped."""
+IDLE_TURNS = 3
+"""Turns of the loop in which a reader that is at work takes something."""
+IN_A_ROW = 32
+"""Events that are given one after the other before other tasks have a turn."""
 
 
 class Subscription(Generic[T]):
@@ -55,6 +63,7 @@ class Subscription(Generic[T]):
         self._dropped = 0
         self._wake: trio.Event | None = None
         self._reading = False
+        self._row = IN_A_ROW - 1
         self._ended = False
         self._error: VoxloopError | None = None
 
@@ -62,6 +71,16 @@ class Subscription(Generic[T]):
     def dropped(self) -> int:
         """How many events were dropped because this subscriber was slow."""
         return self._dropped
+
+    @property
+    def behind(self) -> int:
+        """Events that a reader has yet to be given; none where nobody reads."""
+        return len(self._events) + len(self._sounds) if self._mode == "read" else 0
+
+    @property
+    def crowded(self) -> bool:
+        """Whether half of the sound that may wait is waiting."""
+        return self._mode == "read" and self._bytes > self._limits[1] // 2
 
     @property
     def open(self) -> bool:
@@ -111,7 +130,7 @@ class Subscription(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
-        """The next event.
+        """The next event. Those that wait already are given in rows, without a turn for others.
 
         Raises:
             ConcurrencyError: Another task is iterating this subscription.
@@ -127,8 +146,11 @@ class Subscription(Generic[T]):
         self._mode = "read"
         try:
             if self._events or self._sounds or self._ended:
-                await checkpoint()  # a cancel here loses nothing
+                self._row = (self._row + 1) % IN_A_ROW
+                # A cancel here loses nothing.
+                await (cancellation_point() if self._row else checkpoint())
             while not self._events and not self._sounds:
+                self._row = 0
                 if self._ended:
                     raise self._error or StopAsyncIteration
                 self._wake = trio.Event()
@@ -189,6 +211,25 @@ class Hub(Generic[T]):
                 self._subscriptions = tuple(
                     other for other in self._subscriptions if other is not subscription
                 )
+
+    async def give_way(self) -> None:
+        """Let readers that have fallen behind and are at work catch up.
+
+        For a moment only, unless a burst is about to push the sound that they are coming to out of
+        their channels. One that takes nothing in a few turns waits for other things, and is not
+        waited for.
+
+        **Cancellation:** may be called again.
+        """
+        until = trio.current_time() + GIVE_WAY_SECONDS
+        for subscription in self._subscriptions:
+            behind, idle = subscription.behind, 0
+            while idle < IDLE_TURNS and (
+                subscription.crowded or (behind > GIVE_WAY_EVENTS and trio.current_time() < until)
+            ):
+                await checkpoint()
+                before, behind = behind, subscription.behind
+                idle = 0 if behind < before else idle + 1
 
     def finish(self, error: VoxloopError | None) -> None:
         """The session is over."""

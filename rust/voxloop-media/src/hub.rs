@@ -1,5 +1,6 @@
 //! The interpreter of one connection: sound is decoded here, and goes to the media that are attached.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use voxloop_net::{Interpret, Reading, Utf8Bytes, Wake};
@@ -36,9 +37,16 @@ pub enum Taken {
 #[derive(Default)]
 pub struct Hub {
     listener: Mutex<Option<Arc<dyn Listener>>>,
+    bare: AtomicBool,
 }
 
 impl Hub {
+    /// Whether sound keeps the messages that it came in, as it does at first; for what comes from
+    /// now on.
+    pub fn keep_messages(&self, wanted: bool) {
+        self.bare.store(!wanted, Ordering::Relaxed);
+    }
+
     /// Attaches media, or none; what was attached before is let go.
     pub fn attach(&self, listener: Option<Arc<dyn Listener>>) {
         let before = std::mem::replace(
@@ -50,11 +58,11 @@ impl Hub {
 
     /// The caller is about to queue a text.
     pub fn sending(&self, text: &str) {
-        if text.len() < LONGEST_COMMIT
+        if let Some(media) = self.listener()
+            && text.len() < LONGEST_COMMIT
             && text.contains("\"input_audio_buffer.c")
             && let Event::Other("input_audio_buffer.commit" | "input_audio_buffer.clear") =
                 event(text)
-            && let Some(media) = self.listener()
         {
             media.settling();
         }
@@ -70,8 +78,12 @@ impl Interpret<Incoming> for Hub {
         match event(&text) {
             Event::Audio(delta) => {
                 let taken = self.listener().map_or(Taken::No, |media| media.sound(&delta));
-                let bytes = text.len() + if taken == Taken::No { delta.audio.len() } else { 0 };
-                let piece = Piece::new(delta, text, at_ns, taken);
+                let mut piece = Piece::new(delta, at_ns, taken);
+                let mut bytes = piece.audio.as_ref().map_or(0, Vec::len);
+                if !self.bare.load(Ordering::Relaxed) {
+                    bytes += text.len();
+                    piece.messages.push((text, at_ns));
+                }
                 let wake = if taken == Taken::No { Wake::Soon } else { Wake::Later };
                 Reading::Made { item: Incoming::Piece(piece), bytes, wake }
             }
@@ -85,6 +97,13 @@ impl Interpret<Incoming> for Hub {
                 }
             }
             Event::Unknown => Reading::Pass(text),
+        }
+    }
+
+    fn join(&self, last: &mut Incoming, next: Incoming) -> Option<Incoming> {
+        match (last, next) {
+            (Incoming::Piece(last), Incoming::Piece(next)) => last.join(next).map(Incoming::Piece),
+            (_, next) => Some(next),
         }
     }
 }

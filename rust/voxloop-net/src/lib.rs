@@ -8,6 +8,7 @@
 //! Nothing here knows of Python: no thread of this crate can be held up by an interpreter.
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod clock;
 mod crash;
 mod error;

@@ -4,13 +4,14 @@ use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use rustix::net::Shutdown;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+use crate::ahead::Ahead;
 use crate::clock::monotonic_ns;
 
 /// Counters of one socket, shared with whoever reports or judges it.
@@ -75,6 +76,7 @@ impl Meter {
 /// The stream under a WebSocket.
 pub(crate) struct Socket {
     stream: Stream,
+    ahead: Ahead,
     meter: Arc<Meter>,
 }
 
@@ -91,7 +93,7 @@ pub(crate) enum Stream {
 
 impl Socket {
     pub(crate) fn new(stream: Stream, meter: Arc<Meter>) -> Self {
-        Self { stream, meter }
+        Self { stream, ahead: Ahead::default(), meter }
     }
 
     fn tcp(&self) -> &TcpStream {
@@ -120,13 +122,12 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(match &mut self.stream {
+        let Self { stream, ahead, meter } = &mut *self;
+        let read = |buf: &mut ReadBuf<'_>| match stream {
             Stream::Plain(line) => Pin::new(line).poll_read(cx, buf),
             Stream::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
-        })?;
-        self.meter.read(&buf.filled()[before..]);
-        Poll::Ready(Ok(()))
+        };
+        ahead.poll(buf, read, |brought| meter.read(brought))
     }
 }
 

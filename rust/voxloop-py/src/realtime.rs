@@ -3,11 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
 use voxloop_audio as audio;
-use voxloop_media::incoming::{join, joined};
 use voxloop_media::{Cut, Incoming, Piece};
 
 use crate::buffer::AudioChunk;
@@ -16,6 +13,15 @@ use crate::buffer::AudioChunk;
 #[pyclass(frozen, module = "voxloop._native")]
 pub(crate) struct AudioDelta {
     piece: Piece,
+    /// The audio of the piece, which is empty there then.
+    data: Bytes,
+}
+
+impl AudioDelta {
+    fn new(mut piece: Piece) -> Self {
+        let data = piece.audio.as_mut().map(std::mem::take).unwrap_or_default();
+        Self { piece, data: data.into() }
+    }
 }
 
 #[pymethods]
@@ -60,15 +66,14 @@ impl AudioDelta {
     /// The bytes as they came; they may end inside a sample. Empty if a sink has taken them.
     #[getter]
     fn data(&self) -> &[u8] {
-        self.piece.audio.as_deref().unwrap_or_default()
+        &self.data
     }
 
     /// The audio as PCM16 mono at 24,000 Hz without a copy; None if it ends inside a sample.
     fn chunk(&self) -> Option<AudioChunk> {
-        let data = self.piece.audio.as_ref().map_or_else(Bytes::new, Clone::clone);
         let format = audio::Format::new(24_000, 1, audio::Encoding::Pcm16).ok()?;
-        let whole = data.len().is_multiple_of(format.bytes_per_frame());
-        whole.then(|| AudioChunk::from_bytes(data, format))
+        let whole = self.data.len().is_multiple_of(format.bytes_per_frame());
+        whole.then(|| AudioChunk::from_bytes(self.data.clone(), format))
     }
 
     /// The messages it came in, as they were: text and seconds of arrival.
@@ -126,50 +131,18 @@ impl From<Cut> for MediaCut {
     }
 }
 
-/// Collects a batch for Python; runs of sound become one item each.
-pub(crate) struct Batch<'py> {
-    list: Bound<'py, PyList>,
-    run: Vec<Piece>,
-}
-
-impl<'py> Batch<'py> {
-    pub(crate) fn new(py: Python<'py>) -> Self {
-        Self { list: PyList::empty(py), run: Vec::new() }
-    }
-
-    pub(crate) fn add(&mut self, item: impl IntoPyObject<'py>) -> PyResult<()> {
-        self.close_run()?;
-        self.list.append(item)
-    }
-
-    pub(crate) fn incoming(&mut self, item: Incoming) -> PyResult<()> {
-        match item {
-            Incoming::Piece(piece) => {
-                if let Some(other) = join(&mut self.run, piece) {
-                    self.close_run()?;
-                    self.run.push(other);
-                }
-                Ok(())
-            }
-            Incoming::Cut(cut) => {
-                let at = seconds(cut.at_ns);
-                let py = self.list.py();
-                let cut = Bound::new(py, MediaCut::from(cut))?;
-                self.add((cut, at).into_bound_py_any(py)?)
-            }
+/// What an interpreter made, as Python gets it: the item and the seconds of its arrival.
+pub(crate) fn incoming(py: Python<'_>, item: Incoming) -> PyResult<(Bound<'_, PyAny>, f64)> {
+    Ok(match item {
+        Incoming::Piece(piece) => {
+            let at = seconds(piece.at_ns);
+            (Bound::new(py, AudioDelta::new(piece))?.into_any(), at)
         }
-    }
-
-    pub(crate) fn finish(mut self) -> PyResult<Bound<'py, PyList>> {
-        self.close_run()?;
-        Ok(self.list)
-    }
-
-    fn close_run(&mut self) -> PyResult<()> {
-        let Some(piece) = joined(&mut self.run) else { return Ok(()) };
-        let at = seconds(piece.at_ns());
-        self.list.append((Bound::new(self.list.py(), AudioDelta { piece })?, at))
-    }
+        Incoming::Cut(cut) => {
+            let at = seconds(cut.at_ns);
+            (Bound::new(py, MediaCut::from(cut))?.into_any(), at)
+        }
+    })
 }
 
 pub(crate) fn seconds(nanos: u64) -> f64 {

@@ -85,21 +85,32 @@ impl<T, E: Clone, B: Bell> Inbox<T, E, B> {
     /// # Errors
     /// [`Refused`] once the queue was ended from either side.
     pub async fn push(&self, item: T, bytes: usize) -> Result<(), Refused> {
-        self.put(item, bytes, true).await
+        self.put(item, bytes, true, |_, item| Some(item)).await
     }
 
     /// Producer: as [`Inbox::push`], but the consumer is not woken for it, unless there is no room.
     ///
-    /// The producer fires [`Inbox::signal`] itself in good time; what is pushed in between wakes for
-    /// both.
+    /// `join` may add the item to the newest one that waits, or gives it back. The producer fires
+    /// [`Inbox::signal`] itself in good time; what is pushed in between wakes for both.
     ///
     /// # Errors
     /// As [`Inbox::push`].
-    pub async fn push_quietly(&self, item: T, bytes: usize) -> Result<(), Refused> {
-        self.put(item, bytes, false).await
+    pub async fn push_quietly(
+        &self,
+        item: T,
+        bytes: usize,
+        join: impl Fn(&mut T, T) -> Option<T>,
+    ) -> Result<(), Refused> {
+        self.put(item, bytes, false, join).await
     }
 
-    async fn put(&self, item: T, bytes: usize, wakes: bool) -> Result<(), Refused> {
+    async fn put(
+        &self,
+        item: T,
+        bytes: usize,
+        wakes: bool,
+        join: impl Fn(&mut T, T) -> Option<T>,
+    ) -> Result<(), Refused> {
         let cost = bytes + ITEM_OVERHEAD;
         let mut waiting = Some(item);
         poll_fn(|cx| {
@@ -119,8 +130,12 @@ impl<T, E: Clone, B: Bell> Inbox<T, E, B> {
                 return Poll::Pending;
             }
             if let Some(item) = waiting.take() {
-                state.items.push(item);
-                state.bytes += cost;
+                let rest = match state.items.last_mut() {
+                    Some(last) => join(last, item),
+                    None => Some(item),
+                };
+                state.bytes += if rest.is_some() { cost } else { bytes };
+                state.items.extend(rest);
             }
             drop(state);
             if wakes {

@@ -187,16 +187,16 @@ fn the_descriptor_outlives_the_consumer() {
 #[test]
 fn what_is_pushed_quietly_wakes_nobody_until_there_is_no_room_or_something_louder() {
     let queue = Inbox::<u64, String>::new(3 * (ITEM_OVERHEAD + 8)).unwrap();
-    block_on(queue.push_quietly(1, 8)).unwrap();
+    block_on(queue.push_quietly(1, 8, |_, item| Some(item))).unwrap();
     assert!(!readable(queue.signal(), Duration::ZERO));
     block_on(queue.push(2, 8)).unwrap();
     assert!(readable(queue.signal(), Duration::ZERO));
     assert_eq!(queue.drain(), Ok(Drained::Items(vec![1, 2])));
     for item in 3..6 {
-        block_on(queue.push_quietly(item, 8)).unwrap();
+        block_on(queue.push_quietly(item, 8, |_, item| Some(item))).unwrap();
     }
     assert!(!readable(queue.signal(), Duration::ZERO));
-    let mut waits = pin!(queue.push_quietly(6, 8));
+    let mut waits = pin!(queue.push_quietly(6, 8, |_, item| Some(item)));
     assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     assert!(readable(queue.signal(), Duration::ZERO), "or it would wait for ever");
     assert_eq!(queue.drain(), Ok(Drained::Items(vec![3, 4, 5])));

@@ -1,7 +1,6 @@
 //! `input_audio_buffer.append`, built without a tree.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 
 const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
 const TAIL: &str = r#""}"#;
@@ -17,7 +16,7 @@ const TAIL: &str = r#""}"#;
 pub fn append(payload: &[u8]) -> String {
     let mut out = String::with_capacity(HEAD.len() + payload.len().div_ceil(3) * 4 + TAIL.len());
     out.push_str(HEAD);
-    STANDARD.encode_string(payload, &mut out);
+    STANDARD.encode_append(payload, &mut out);
     out.push_str(TAIL);
     out
 }

@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use serde_json::Value as Json;
 
 use super::scan::{Members, Unusual, Value};
@@ -114,7 +113,7 @@ fn scanned(text: &str) -> Result<Event<'_>, Unusual> {
         response_id: response_id.to_owned(),
         content_index,
         output_index,
-        audio: STANDARD.decode(delta.as_bytes()).map_err(|_| Unusual)?,
+        audio: STANDARD.decode_to_vec(delta.as_bytes()).map_err(|_| Unusual)?,
     }))
 }
 
@@ -170,6 +169,6 @@ fn parsed(text: &str) -> Option<Delta> {
         response_id: id("response_id")?,
         content_index: index("content_index")?,
         output_index: index("output_index")?,
-        audio: STANDARD.decode(object.get("delta")?.as_str()?).ok()?,
+        audio: STANDARD.decode_to_vec(object.get("delta")?.as_str()?).ok()?,
     })
 }

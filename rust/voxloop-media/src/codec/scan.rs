@@ -122,7 +122,7 @@ impl<'a> Members<'a> {
         loop {
             let rest = &bytes[self.at..];
             let stop = self.at + memchr2(b'"', b'\\', rest).ok_or(Unusual)?;
-            if bytes[self.at..stop].iter().any(|&byte| byte < 0x20) {
+            if has_control(&bytes[self.at..stop]) {
                 return Err(Unusual);
             }
             self.at = stop + 1;
@@ -201,6 +201,14 @@ impl<'a> Members<'a> {
         let number = self.text[start..self.at].parse().ok().filter(|_| plain);
         Ok(number.map_or(Value::Other, Value::Natural))
     }
+}
+
+/// Whether there is a byte that JSON wants escaped. A search that may stop at each byte would not be
+/// vectorised.
+fn has_control(bytes: &[u8]) -> bool {
+    let (blocks, rest) = bytes.as_chunks::<32>();
+    let found = |block: &[u8]| block.iter().fold(false, |found, &byte| found | (byte < 0x20));
+    blocks.iter().any(|block| found(block)) || found(rest)
 }
 
 #[cfg(test)]

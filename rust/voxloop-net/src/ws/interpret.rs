@@ -38,4 +38,8 @@ pub enum Wake {
 pub trait Interpret<M>: Send + Sync {
     /// A text message whose last byte was read at `at_ns`, by [`crate::monotonic_ns`].
     fn text(&self, text: Utf8Bytes, at_ns: u64) -> Reading<M>;
+
+    /// Adds an item that can wait to the one before it, which waits already; gives it back if the
+    /// two do not belong together.
+    fn join(&self, last: &mut M, next: M) -> Option<M>;
 }

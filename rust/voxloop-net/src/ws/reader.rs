@@ -71,6 +71,9 @@ pub(crate) async fn read_all<M>(
 
 /// By how much longer than the others what is [`Wake::Later`] may wait.
 const LATER: u32 = 10;
+/// The last part of the interval, in which a wake-up counts as due: a stream whose period is the
+/// interval would else set a timer for the jitter of every second piece.
+const NEARLY: u32 = 8;
 
 /// When the consumer may be woken next for what can wait.
 struct Hush {
@@ -94,7 +97,7 @@ impl Hush {
             Wake::Soon => self.interval,
             Wake::Later => self.interval * LATER,
         };
-        self.last.map(|last| last + interval)
+        self.last.map(|last| last + interval - interval / NEARLY)
     }
 
     /// Waits until what is held may wait no longer; for ever if nothing is held.
@@ -156,6 +159,15 @@ impl<M> Delivery<'_, M> {
         Ok(())
     }
 
+    fn join(&self, last: &mut WsItem<M>, next: WsItem<M>) -> Option<WsItem<M>> {
+        match (&self.link.interpreter, last, next) {
+            (Some(interpreter), WsItem::Made(last), WsItem::Made(next)) => {
+                interpreter.join(last, next).map(WsItem::Made)
+            }
+            (_, _, next) => Some(next),
+        }
+    }
+
     fn wake(&mut self) {
         let since = self.hush.held.take().map(|(since, _)| since);
         self.hush.last = Some(since.unwrap_or_else(Instant::now));
@@ -172,7 +184,8 @@ impl<M> Delivery<'_, M> {
         let pushed = if wakes {
             self.link.inbox.push(item, bytes).await
         } else {
-            self.link.inbox.push_quietly(item, bytes).await
+            let join = |last: &mut WsItem<M>, next| self.join(last, next);
+            self.link.inbox.push_quietly(item, bytes, join).await
         };
         if !room {
             self.keepalive.set_deaf(false);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 use voxloop_media::{Hub, Incoming};
@@ -11,7 +12,7 @@ use voxloop_net as core;
 
 use super::{HeaderTuple, WayTuple, headers_in, headers_out, way_in};
 use crate::error;
-use crate::realtime::{Batch, seconds};
+use crate::realtime::{incoming, seconds};
 
 /// The server's answer to the upgrade; the first item of a WebSocket.
 #[pyclass(frozen, module = "voxloop._native")]
@@ -47,22 +48,18 @@ impl WebSocket {
         &self.client
     }
 
-    fn put<'py>(
-        py: Python<'py>,
-        item: core::WsItem<Incoming>,
-        batch: &mut Batch<'py>,
-    ) -> PyResult<()> {
+    fn item(py: Python<'_>, item: core::WsItem<Incoming>) -> PyResult<Bound<'_, PyAny>> {
         match item {
-            core::WsItem::Made(made) => batch.incoming(made),
+            core::WsItem::Made(made) => incoming(py, made)?.into_bound_py_any(py),
             core::WsItem::Open { headers, subprotocol, handshake_us, .. } => {
                 let seconds = Duration::from_micros(handshake_us).as_secs_f64();
-                batch.add(Bound::new(py, Handshake { headers, subprotocol, seconds })?)
+                Handshake { headers, subprotocol, seconds }.into_bound_py_any(py)
             }
             core::WsItem::Text { text, at_ns } => {
-                batch.add((PyString::new(py, text.as_str()), seconds(at_ns)))
+                (PyString::new(py, text.as_str()), seconds(at_ns)).into_bound_py_any(py)
             }
             core::WsItem::Binary { data, at_ns } => {
-                batch.add((PyBytes::new(py, &data), seconds(at_ns)))
+                (PyBytes::new(py, &data), seconds(at_ns)).into_bound_py_any(py)
             }
         }
     }
@@ -119,11 +116,11 @@ impl WebSocket {
     fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         match self.client.drain() {
             Ok(core::Drained::Items(items)) => {
-                let mut batch = Batch::new(py);
+                let batch = PyList::empty(py);
                 for item in items {
-                    Self::put(py, item, &mut batch)?;
+                    batch.append(Self::item(py, item)?)?;
                 }
-                batch.finish()
+                Ok(batch)
             }
             Ok(core::Drained::End) => {
                 let end = core::NetError::Closed { code: None, reason: String::new(), clean: true };
@@ -148,6 +145,12 @@ impl WebSocket {
             Ok(()) => Ok(true),
             Err(core::TrySend::Full) => Ok(false),
             Err(core::TrySend::Closed(failure)) => Err(error::net(py, &failure)),
+        }
+    }
+
+    fn keep_messages(&self, wanted: bool) {
+        if let Some(hub) = &self.hub {
+            hub.keep_messages(wanted);
         }
     }
 

@@ -1,0 +1,52 @@
+"""Holds `voxloop.realtime.quick` to what `reducer.step` makes of the same input."""
+
+from __future__ import annotations
+
+from voxloop.realtime import effects, inputs, reducer
+from voxloop.realtime.quick import Quick, appended
+from voxloop.realtime.state import State
+from voxloop.wire import realtime as rt
+
+Outcome = tuple[State, tuple[effects.Effect, ...]]
+
+
+class QuickWays:
+    """One for a session, as `Quick` remembers what it has seen of one.
+
+    Attributes:
+        taken: Inputs for which there was a quick way.
+    """
+
+    def __init__(self) -> None:
+        self._quick = Quick()
+        self.taken = 0
+
+    def compare(self, state: State, given: inputs.Input, slow: Outcome) -> None:
+        """Raise unless the quick way, where there is one, leads where `step` does."""
+        found = self._outcome(state, given)
+        if found is None:
+            return
+        self.taken += 1
+        assert found[1] == slow[1]
+        # What a step settles besides is settled by the next one, and none has to come sooner.
+        tick = inputs.Tick(given.at)
+        assert reducer.step(found[0], tick) == reducer.step(slow[0], tick)
+        soonest, before = reducer.deadline(found[0]), reducer.deadline(state)
+        assert soonest is None or (before is not None and soonest >= before)
+
+    def _outcome(self, state: State, given: inputs.Input) -> Outcome | None:
+        match given:
+            case inputs.AppendAudio(data=data, at=at):
+                longer = appended(state, data)
+                send = effects.Send(rt.InputAudioBufferAppend(audio=data))
+                return None if longer is None else (longer, (send,))
+            case inputs.Sound(delta=delta, at=at) if delta.taken:
+                longer = self._quick.taken(state, delta, at)
+                return None if longer is None else (longer, ())
+            case inputs.Sound(delta=delta, at=at):
+                found = self._quick.heard(state, delta, at)
+            case inputs.Received(event=rt.ResponseOutputAudioTranscriptDelta() as event, at=at):
+                found = self._quick.said(state, event, at)
+            case _:
+                return None
+        return None if found is None else (found[0], (effects.Emit(found[1]),))
