@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, ExitStack
 from types import TracebackType
 from typing import Self
 
 from voxloop._errors import ConfigError, UseAfterClose
+from voxloop._pool import in_use
 from voxloop.providers import Provider, SpeechToText, StreamingSpeechToText, TextToSpeech
 from voxloop.voice.answer import Engines
 from voxloop.voice.config import Config
@@ -58,6 +59,7 @@ class Pipeline:
         self._stt = stt
         self._tts = tts
         self._engines: Engines | None = None
+        self._held = ExitStack()
 
     async def __aenter__(self) -> Self:
         """Make the engines ready.
@@ -67,6 +69,13 @@ class Pipeline:
 
         **Cancellation:** may be entered again.
         """
+        with ExitStack() as held:
+            held.enter_context(in_use())
+            self._engines = await self._open_engines()
+            self._held = held.pop_all()
+        return self
+
+    async def _open_engines(self) -> Engines:
         needed = self._stt is None or self._tts is None
         provider = self._provider
         if provider is None and (needed or getattr(self._workflow, "needs_provider", False)):
@@ -86,8 +95,7 @@ class Pipeline:
             tts = provider.text_to_speech() if tts is None else tts
         assert stt is not None  # noqa: S101 - a provider was found where one was missing
         assert tts is not None  # noqa: S101
-        self._engines = Engines(stt=stt, tts=tts, workflow=self._workflow, config=self._config)
-        return self
+        return Engines(stt=stt, tts=tts, workflow=self._workflow, config=self._config)
 
     async def __aexit__(
         self,
@@ -95,8 +103,13 @@ class Pipeline:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """End the use of the engines; runs have ended with their own blocks."""
+        """End the use of the engines; runs have ended with their own blocks.
+
+        Behind the last pipeline of the process, connections that were kept for a next request are
+        closed as well.
+        """
         self._engines = None
+        self._held.close()
 
     def run(
         self, source: AudioInput, *, greet: bool = False

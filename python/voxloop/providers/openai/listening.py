@@ -277,6 +277,7 @@ class Listening:
 
     async def _keep_connected(self) -> None:
         stage, failed = self._stage, 0
+        error: VoxloopError | None
         while True:
             begun = time.monotonic()
             try:
@@ -297,13 +298,17 @@ class Listening:
             steady = time.monotonic() - begun > _STEADY_SECONDS
             failed = 1 if steady else failed + 1
             if not self._may_go_on(error, failed):
-                raise error or SpeechToTextError(f"{self._doing}: each new session ends at once")
+                try:
+                    raise error or SpeechToTextError(f"{self._doing}: no session lasts")
+                finally:
+                    del error  # its traceback holds this frame
             delay = self._delay(error, failed)
             telemetry.emit(
                 "voice.ws.reconnect",
                 {"attempt": failed, "delay_ms": delay * 1000},
                 {"doing": self._doing, "code": why},
             )
+            error = None  # its traceback holds this frame, and the connection that was lost
             await trio.sleep(delay)
 
     def _may_go_on(self, error: VoxloopError | None, failed: int) -> bool:
@@ -447,15 +452,19 @@ async def open_listening(listening: Listening) -> AsyncIterator[Listening]:
 
     **Cancellation:** the tasks end and the socket is closed.
     """
-    async with open_nursery() as nursery:
-        nursery.start_soon(listening.read)
-        nursery.start_soon(listening.write)
-        try:
-            await listening.opened()
-            yield listening
-        finally:
-            listening._stage.closed = True
-            nursery.cancel_scope.cancel()
+    stage = listening._stage
+    try:
+        async with open_nursery() as nursery:
+            nursery.start_soon(listening.read)
+            nursery.start_soon(listening.write)
+            try:
+                await listening.opened()
+                yield listening
+            finally:
+                stage.closed = True
+                nursery.cancel_scope.cancel()
+    finally:
+        stage.failure = None  # it was raised; its traceback holds the stream
 
 
 def _decoded(frames: list[Frame]) -> list[ServerMessage]:
