@@ -259,10 +259,8 @@ async def run_socket_case(
         assert ending in ("steps", "time"), "nothing may hang, wherever it was cut"
         outcome = f"cancelled by {ending}"
     case.check_history()
-    if not outcome.startswith(("completed", "cancelled", "left")):
-        gc.collect()  # an exception's traceback may hold what it came through
-    if before is not None:
-        await _settled(servers, before)
+    if before is not None and await _settled(servers, before):
+        outcome += " (and collected)"
     for server in (servers.closing, servers.keeping):
         server.requests.clear()
     servers.listening.sessions.clear()
@@ -280,14 +278,24 @@ async def _run(case: SocketCase, ending: str) -> str:
     )
 
 
-async def _settled(servers: Servers, before: dict[str, object]) -> None:
-    """Wait until everything is as it was; what is not after ten seconds was left behind."""
-    deadline = time.monotonic() + 10.0
+async def _settled(servers: Servers, before: dict[str, object]) -> bool:
+    """Wait until everything is as it was; what is not after ten seconds was left behind.
+
+    Returns:
+        Whether that took the collector, as where the traceback of an error holds what it came
+        through.
+    """
+    begun, collected = time.monotonic(), False
     while (now := servers.census()) != before:
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - begun
+        if waited > 1.0 and not collected:
+            gc.collect()
+            collected = True
+        if waited > 10.0:
             left = {name: (before[name], now[name]) for name in now if now[name] != before[name]}
             raise AssertionError(f"left behind: {left}; open {_descriptors()}; tasks {_tasks()}")
         await trio.sleep(0.002)
+    return collected
 
 
 def _busy_threads() -> Iterable[str]:
