@@ -17,7 +17,12 @@ MAX_WEIGHT = 4096
 
 @runtime_checkable
 class TextSplitter(Protocol):
-    """Anything that cuts streamed text; `SentenceSplitter` is the one that is used by default."""
+    """Anything that cuts streamed text; `SentenceSplitter` is the one that is used by default.
+
+    It may change the text as well, as by dropping marks that are not to be spoken. What an agent
+    remembers of an answer that was broken off is then found by what the segments have in common
+    with what was written.
+    """
 
     def push(self, delta: str) -> list[str]:
         """Take the next piece of text; give the segments that are complete by now."""
