@@ -20,7 +20,13 @@ from voxloop.agents import (
     open_nursery,
 )
 from voxloop.audio import AudioChunk
-from voxloop.providers import SpeechToText, StreamingSpeechToText, STTSettings, TextToSpeech
+from voxloop.providers import (
+    SpeechToText,
+    StreamingSpeechToText,
+    STTSettings,
+    TextToSpeech,
+    Transcript,
+)
 from voxloop.voice.alignment import end_of
 from voxloop.voice.config import Config, Speech
 from voxloop.voice.floor import OpenTurn
@@ -104,7 +110,14 @@ class Answer:
         stt = self._engines.stt
         if not isinstance(stt, SpeechToText):
             return await transcribe_whole(stt, chunk, settings)
-        return (await stt.transcribe(chunk, settings)).text.strip()
+        heard: object = await stt.transcribe(chunk, settings)
+        if isinstance(heard, str):
+            return heard.strip()
+        if isinstance(heard, Transcript):
+            return heard.text.strip()
+        raise SpeechToTextError(
+            f"{type(stt).__name__}.transcribe() gave {type(heard).__name__}; give a Transcript"
+        )
 
     async def speak(self, function: Callable[..., object], *arguments: object) -> None:
         """Speak what a workflow function gives; where answers can be broken off, until played.
