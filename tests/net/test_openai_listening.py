@@ -7,10 +7,9 @@ import time
 import pytest
 import trio
 
-import voxloop
+from support.listening import KIND, VAD, chunks, engine, listen, texts
 from support.transcription_server import (
     Session,
-    TranscriptionServer,
     speech,
     transcription_server,
 )
@@ -27,6 +26,7 @@ from voxloop.providers import (
     ServerTurns,
     SpeechStarted,
     SpeechStopped,
+    StreamError,
     StreamingSpeechToText,
     STTSettings,
     TranscriptionEvent,
@@ -35,51 +35,6 @@ from voxloop.providers import (
     TurnPartial,
 )
 from voxloop.providers.openai import StreamOptions
-
-KIND = "conversation.item.input_audio_transcription"
-VAD = ServerTurns(type="server_vad")
-
-
-def engine(server: TranscriptionServer):
-    return voxloop.OpenAI(api_key="sk-canary", base_url=server.url).speech_to_text()
-
-
-def chunks(pcm: bytes, size: int = 4800) -> list[AudioChunk]:
-    return [AudioChunk(pcm[n : n + size], PCM24K) for n in range(0, len(pcm), size)]
-
-
-def texts(events: list[TranscriptionEvent]) -> list[str]:
-    return [event.text for event in events if isinstance(event, TurnHeard)]
-
-
-async def listen(
-    server: TranscriptionServer,
-    *pieces: bytes,
-    turns: ServerTurns | None = VAD,
-    settings: STTSettings | None = None,
-    pause: float = 0.0,
-    **options: object,
-) -> list[TranscriptionEvent]:
-    """Send each piece (and commit it, if the server finds no turns), end, give all events."""
-    opened = engine(server).open_transcription(
-        settings or STTSettings(), turns=turns, options=StreamOptions(**options)
-    )
-    events: list[TranscriptionEvent] = []
-    with trio.fail_after(60):
-        async with opened as session, trio.open_nursery() as nursery:
-
-            async def feed() -> None:
-                for piece in pieces:
-                    for chunk in chunks(piece):
-                        await session.send(chunk)
-                        await trio.sleep(pause)
-                    if turns is None:
-                        await session.commit()
-                await session.end_input()
-
-            nursery.start_soon(feed)
-            events.extend([event async for event in session])
-    return events
 
 
 async def test_turns_of_the_server_come_with_their_words() -> None:
@@ -234,10 +189,11 @@ async def test_one_failed_turn_and_a_harmless_error_end_nothing() -> None:
         server.transcribe = stumble
         events = await listen(server, speech(1, 2, 3))
     assert texts(events) == ["w1x4800", "w3x4800"]
-    failures = [event for event in events if isinstance(event, TurnFailed)]
-    assert [failure.error.code for failure in failures] == ["audio_unintelligible", "invalid_value"]
-    assert failures[0].item_id is not None
-    assert failures[1].item_id is None
+    (failure,) = [event for event in events if isinstance(event, TurnFailed)]
+    assert failure.error.code == "audio_unintelligible"
+    assert failure.item_id is not None
+    (trouble,) = [event for event in events if isinstance(event, StreamError)]
+    assert trouble.error.code == "invalid_value"
 
 
 @pytest.mark.parametrize(

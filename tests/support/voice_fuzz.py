@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import trio
@@ -27,7 +28,7 @@ from voxloop.testing import (
 )
 
 CLIP = utterance(0.3, before=0.1, after=0.6)
-ENDINGS = ("steps", "cancel", "leave", "raise", "end")
+ENDINGS = ("steps", "steps", "steps", "cancel", "cancel", "leave", "leave", "raise", "end")
 
 
 class Mine(Exception):
@@ -118,35 +119,63 @@ async def run_case(seed: int) -> str:
     """Run one case; how it ended."""
     case = Case(seed)
     ending = case.random.choice(ENDINGS)
-    steps = case.random.randint(1, 500) if ending == "steps" else sys.maxsize
+    # Where little has happened, more can be cut: early points come more often than late ones.
+    steps = round(10 ** case.random.uniform(0, 2.7)) if ending == "steps" else sys.maxsize
     tasks = trio.lowlevel.current_statistics().tasks_living
     outcome = "completed"
     with trio.CancelScope() as scope, cancel_after(scope, steps=steps):
         try:
             with trio.fail_after(100):  # nothing may hang, wherever it was cut
-                await _run(case, ending)
+                outcome = await _run(case, ending)
         except Mine:
             outcome = "raised"
         except (ApiError, TextToSpeechError) as error:
             outcome = type(error).__name__
     case.check()
     assert trio.lowlevel.current_statistics().tasks_living == tasks, seed
-    return "cancelled" if scope.cancelled_caught else outcome
+    return "cancelled by steps" if scope.cancelled_caught else outcome
 
 
-async def _run(case: Case, ending: str) -> None:
+async def _run(case: Case, ending: str) -> str:
     line = case.pipeline()
     single = case.streaming is None and case.random.random() < 0.2
-    stop_at = case.random.randint(1, 40)
-    interrupt_every = case.random.choice((3, 7, 1000))
-    seen: list[voice.Event] = []
     stream = voice.StreamedAudioInput()
+    return await drive(
+        line,
+        case.random,
+        ending,
+        source=voice.AudioInput(CLIP) if single else stream,
+        feed=partial(_feed, stream),
+    )
+
+
+async def drive(
+    line: voice.Pipeline,
+    dice: random.Random,
+    ending: str,
+    *,
+    source: voice.AudioInput | voice.StreamedAudioInput,
+    feed: Callable[[random.Random], Awaitable[None]],
+) -> str:
+    """Run `source` through the pipeline until `ending` comes; interrupt it now and then.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        Mine: The reader has failed, as `ending` says.
+    """
+    stop_at = dice.randint(1, 40)
+    interrupt_every = dice.choice((3, 7, 1000))
+    seen: list[voice.Event] = []
     async with line:
-        opened: Any = line.run(voice.AudioInput(CLIP)) if single else line.run_streamed(stream)
+        single = isinstance(source, voice.AudioInput)
+        opened: Any = line.run(source) if single else line.run_streamed(source)  # type: ignore[arg-type]
         async with opened as result:
             act: dict[str, Callable[[], None]] = {"cancel": result.cancel, "raise": _fail}
             async with open_nursery() as nursery:
-                nursery.start_soon(_feed, stream, case.random)
+                if not single:
+                    nursery.start_soon(feed, dice)
                 try:
                     async for event in result:
                         seen.append(event)
@@ -154,7 +183,7 @@ async def _run(case: Case, ending: str) -> None:
                             result.interrupt()
                         if len(seen) == stop_at:
                             if ending == "leave":
-                                return
+                                return "left"
                             act.get(ending, lambda: None)()
                 finally:
                     nursery.cancel_scope.cancel()
@@ -164,6 +193,7 @@ async def _run(case: Case, ending: str) -> None:
                         "cancelled",
                     ):
                         assert_balanced(seen)
+    return "cancelled by the run" if seen[-1].event == "cancelled" else "completed"  # type: ignore[union-attr]
 
 
 def _fail() -> None:

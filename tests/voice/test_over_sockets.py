@@ -17,7 +17,7 @@ from support.transcription_server import speech, transcription_server
 from support.voice_runs import assert_balanced, events_of, outline, talk
 from voxloop import Agent, audio, tool, voice
 from voxloop._errors import AuthenticationError, ConnectionClosed
-from voxloop.testing import HttpServer, ScriptedTTS, http, utterance
+from voxloop.testing import HttpServer, ScriptedProvider, ScriptedTTS, http, utterance
 
 KIND = "conversation.item.input_audio_transcription"
 
@@ -243,3 +243,34 @@ async def test_leaving_closes_the_recognisers_socket() -> None:
             with trio.fail_after(20):
                 await socket.wait_closed()
         assert time.monotonic() - left < 10
+
+
+async def test_connections_that_wait_for_a_request_end_with_the_last_pipeline() -> None:
+    script = [http.transcript("hi"), http.speech(tone(1))] * 2
+    async with HttpServer(*script) as server:
+        async with over(server) as first, over(server) as second:
+            for line in (first, second):
+                await line.run_to_end(voice.AudioInput(utterance(0.3)))
+            assert server.connections > 0, "kept for the next request"
+            await first.__aexit__(None, None, None)
+            await trio.sleep(0.05)
+            assert server.connections > 0, "another pipeline may want them"
+        left = time.monotonic()
+        await until(lambda: server.connections == 0)
+        assert time.monotonic() - left < 5, "and not when the pool gets tired of them"
+        assert server.answering == 0
+
+
+async def test_a_pipeline_that_cannot_be_opened_holds_nothing() -> None:
+    async with HttpServer(http.transcript("hi"), http.speech(tone(1))) as server:
+        with pytest.raises(RuntimeError, match="no engine"):
+            async with voice.Pipeline(echo(), provider=_Broken()):
+                raise AssertionError
+        async with over(server) as line:
+            await line.run_to_end(voice.AudioInput(utterance(0.3)))
+        await until(lambda: server.connections == 0)
+
+
+class _Broken(ScriptedProvider):
+    async def warm_up(self) -> None:
+        raise RuntimeError("no engine")

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from voxloop.voice.alignment import end_of
 from voxloop.voice.playback import DeviceClock, Segment, TurnPlayback, word_cut
 
 FIRST, SECOND = "Hello there my friend. ", "How are you today? "
@@ -110,6 +111,53 @@ def test_scripts_without_blanks_are_cut_between_characters() -> None:
     assert word_cut("Hello", 4) == 0
     assert word_cut("Hello there", 99) == 11
     assert word_cut("", 3) == 0
+
+
+MARKED = "**Hello** there, _my_ friend. Look :-) here. It is 5 % of 10 EUR.  Good."
+
+
+@pytest.mark.parametrize(
+    ("segments", "ends"),
+    [
+        (["Hello there, my friend.", "Look here."], ["friend.", "here."]),
+        (["Hello there, my friend. ", "Look :-) here. "], ["friend.", "here."]),
+        (["HELLO THERE MY FRIEND", "LOOK HERE"], ["friend.", "here."]),
+        (["**Hello** there, _my_ friend. "], ["friend. "]),
+        (["Hello", "there", "my"], ["Hello**", "there,", "_my_"]),
+        (["", "...", "Hello there"], ["", "", "there,"]),
+        (
+            ["Something else altogether that was never written by anybody at all, ever, I say"],
+            [MARKED],
+        ),
+    ],
+)
+def test_segments_are_found_in_what_was_written(segments: list[str], ends: list[str]) -> None:
+    place = 0
+    for segment, end in zip(segments, ends, strict=True):
+        before, place = place, end_of(segment, MARKED, place)
+        assert before <= place <= len(MARKED)
+        assert MARKED[:place].endswith(end)
+
+
+@given(st.text("ab. *_", max_size=60), st.lists(st.text("ab. *_", max_size=12), max_size=8))
+def test_segments_of_any_kind_never_leave_the_text(source: str, segments: list[str]) -> None:
+    place = 0
+    for segment in segments:
+        before, place = place, end_of(segment, source, place)
+        assert before <= place <= max(len(source), before)
+
+
+def test_part_of_a_segment_that_was_changed_is_found_by_its_share() -> None:
+    turn = TurnPlayback(DeviceClock())
+    turn.write("**one** **two** **three** **four** ")
+    turn.segments.append(Segment("one two three four ", None, 0, 35, 1900.0, 0.0, complete=True))
+    turn.hand_out(turn.segments[0], 1900.0, 0.0)
+    turn.report(900.0, 1.0)
+    heard = turn.heard(1.0)
+    assert heard.text == "one two"
+    assert heard.written == "**one** **two**"
+    turn.report(1900.0, 2.0)
+    assert turn.heard(2.0).unspoken == ""
 
 
 @given(

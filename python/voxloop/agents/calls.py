@@ -20,8 +20,10 @@ from voxloop.providers import ToolCall
 from voxloop.tools import (
     RunContext,
     Tool,
+    ToolContent,
     ToolFailure,
     ToolOutcome,
+    ToolPart,
     approval_needed,
     format_failure,
     is_enabled,
@@ -29,6 +31,7 @@ from voxloop.tools import (
     unknown_tool,
 )
 from voxloop.tools.approval import NOT_APPROVED
+from voxloop.tools.parts import content_of
 
 
 @dataclass(slots=True)
@@ -37,9 +40,15 @@ class Call:
 
     call: ToolCall
     output: str = ""
+    parts: tuple[ToolPart, ...] = ()
     respond: bool = True
     succeeded: bool = False
     handoff: Handoff | None = None
+
+    @property
+    def content(self) -> ToolContent:
+        """What stands in the history."""
+        return content_of(self.parts) if self.parts else self.output
 
 
 class Caller:
@@ -162,7 +171,7 @@ class Caller:
                     formatter=self._options.failure,
                     on_start=on_start,
                 )
-                self._draft.outputs[call.call_id] = outcome.output
+                self._draft.outputs[call.call_id] = outcome.content
         return outcome
 
     async def _refused(self, tool: Tool, call: ToolCall) -> ToolOutcome | None:
@@ -190,7 +199,9 @@ class Caller:
         await self._answered(entry, ToolOutcome(output, "error", 0.0))
 
     async def _answered(self, entry: Call, outcome: ToolOutcome) -> None:
-        entry.output = self._draft.outputs[entry.call.call_id] = outcome.output
+        entry.output = outcome.output
+        entry.parts = outcome.parts
+        self._draft.outputs[entry.call.call_id] = outcome.content
         await self._emit(
             AgentToolResult(
                 name=entry.call.name,

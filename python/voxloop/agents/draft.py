@@ -15,7 +15,7 @@ from voxloop.agents.items import (
     user_item,
 )
 from voxloop.agents.store import Change
-from voxloop.tools import JsonObject
+from voxloop.tools import JsonObject, ToolContent
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class Draft:
     items: list[JsonObject]
     open_text: str = ""
     usage: JsonObject = field(default_factory=dict)
-    outputs: dict[str, str] = field(default_factory=dict)
+    outputs: dict[str, ToolContent] = field(default_factory=dict)
     _kept: tuple[JsonObject, ...] | None = None
     _since: int = 0
 

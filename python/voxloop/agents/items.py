@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from voxloop.tools import JsonObject
+from voxloop.tools import JsonObject, ToolContent
 
 CANCELLED_OUTPUT = "The call was cancelled: the user interrupted."
 
@@ -38,7 +38,7 @@ def call_item(*, name: str, arguments: str, call_id: str) -> JsonObject:
     return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
 
 
-def output_item(*, call_id: str, output: str) -> JsonObject:
+def output_item(*, call_id: str, output: ToolContent) -> JsonObject:
     """The output of a function call."""
     return {"type": "function_call_output", "call_id": call_id, "output": output}
 

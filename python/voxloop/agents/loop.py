@@ -270,4 +270,4 @@ class Loop:
 
 
 def _outputs(calls: list[Call]) -> list[JsonObject]:
-    return [output_item(call_id=call.call.call_id, output=call.output) for call in calls]
+    return [output_item(call_id=call.call.call_id, output=call.content) for call in calls]

@@ -215,7 +215,10 @@ class ForeignTurn:
             elif isinstance(event, AgentDone):
                 self.finished = True
             return event
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # its traceback holds this frame: else both wait for the collector
 
     def interrupt(self, *, heard: str | None = None) -> None:
         """Say that the turn is being broken off, and how much of its text the user heard.

@@ -55,7 +55,10 @@ class AgentTurn:
             elif isinstance(event, AgentDone):
                 self._finished = True
             return event
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # its traceback holds this frame: else both wait for the collector
 
     def interrupt(self, *, heard: str | None = None) -> None:
         """Say that the turn is being broken off, and how much of its text the user heard.
@@ -175,6 +178,7 @@ async def run_turn(
         finally:
             conversation.desk.clear()
             change = turn._change(draft, clean=clean)
+            turn._error = None  # it was raised; its traceback holds the turn
             if change is not None:
                 with trio.CancelScope(shield=True):  # what was heard was heard
                     await conversation.commit(change, agent=draft.agent)

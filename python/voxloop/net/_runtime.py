@@ -6,6 +6,7 @@ import atexit
 import os
 
 from voxloop import _native
+from voxloop._pool import at_rest
 
 _GOODBYE_SECONDS = 0.5
 
@@ -23,5 +24,7 @@ def configure(*, worker_threads: int) -> None:
 # and a handle from before the fork raises ForkedProcessError.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_native.after_fork_in_child)
+# A connection that waits for a next request is not to outlive the pipelines it was opened in.
+at_rest(_native.drop_idle_connections)
 # Without this the process would end in the middle of closing handshakes.
 atexit.register(_native.shutdown, _GOODBYE_SECONDS)

@@ -119,5 +119,14 @@ def _part(part: object) -> JsonObject:
 
 
 def _text(output: object) -> str:
+    """An output in words: a chat endpoint takes neither pictures nor files from a tool."""
     parts = output if isinstance(output, list) else []
-    return "".join(str(part.get("text", "")) for part in parts if isinstance(part, Mapping))
+    return "\n".join(_said(part) for part in parts if isinstance(part, Mapping))
+
+
+def _said(part: Mapping[str, object]) -> str:
+    if part.get("type") == "input_image":
+        return "(an image)"
+    if part.get("type") == "input_file":
+        return f"(a file: {part['filename']})" if part.get("filename") else "(a file)"
+    return str(part.get("text", ""))

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias, get_args
 
 from voxloop._errors import ConfigError
 
 MIN_SPEED = 0.25
 MAX_SPEED = 4.0
 MAX_TEMPERATURE = 1.0
+
+NoiseReduction: TypeAlias = Literal["near_field", "far_field"]
+"""Where the microphone is."""
+
+Delay: TypeAlias = Literal["minimal", "low", "medium", "high", "xhigh"]
+"""How long a model of streams may wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +25,16 @@ class CustomVoice:
 
     Attributes:
         id: Such as ``"voice_1234"``.
+
+    Raises:
+        ConfigError: The id is no text, or empty.
     """
 
     id: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.id, str) or not self.id:
+            raise ConfigError(f"the id of a voice is {self.id!r}; give a text")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +53,7 @@ class STTSettings:
         delay: How long a model of streams may wait for more before it writes.
 
     Raises:
-        ConfigError: ``temperature`` lies outside 0 to 1, or a list is a single text.
+        ConfigError: A value of a wrong type, or outside its bounds; a list that is a single text.
     """
 
     model: str | None = None
@@ -48,19 +62,19 @@ class STTSettings:
     prompt: str | None = None
     keywords: tuple[str, ...] = ()
     temperature: float | None = None
-    noise_reduction: Literal["near_field", "far_field"] | None = None
-    delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
+    noise_reduction: NoiseReduction | None = None
+    delay: Delay | None = None
 
     def __post_init__(self) -> None:
-        if self.temperature is not None and not 0.0 <= self.temperature <= MAX_TEMPERATURE:
-            raise ConfigError(
-                f"temperature is {self.temperature}; give a value from 0 to {MAX_TEMPERATURE:g}"
-            )
+        _check_texts(self, "model", "language", "prompt")
+        _check_number("temperature", self.temperature, 0.0, MAX_TEMPERATURE)
         for name in ("languages", "keywords"):
+            object.__setattr__(self, name, _texts(name, getattr(self, name)))
+        for name, choices in (("noise_reduction", NoiseReduction), ("delay", Delay)):
             value = getattr(self, name)
-            if isinstance(value, str):
-                raise ConfigError(f"{name} is one text; give a tuple of texts")
-            object.__setattr__(self, name, tuple(value))
+            if value is not None and value not in get_args(choices):
+                known = ", ".join(repr(choice) for choice in get_args(choices))
+                raise ConfigError(f"{name} is {value!r}; give one of {known}, or None")
 
     @property
     def spoken(self) -> tuple[str, ...]:
@@ -74,13 +88,14 @@ class TTSSettings:
 
     Attributes:
         model: Model name; None takes the provider's default.
-        voice: Voice name or a voice of one's own; None takes the provider's default.
+        voice: Voice name or a voice of one's own (also as a mapping with its ``id``); None takes
+            the provider's default.
         speed: Rate of speech, 0.25 to 4 times the voice's own.
         instructions: How to speak, in words; models that cannot follow them ignore it.
         usage: Have the speech as events, which tell at the end what it cost; a third more bytes.
 
     Raises:
-        ConfigError: ``speed`` lies outside 0.25 to 4.
+        ConfigError: A value of a wrong type, or ``speed`` outside 0.25 to 4.
     """
 
     model: str | None = None
@@ -90,7 +105,34 @@ class TTSSettings:
     usage: bool = False
 
     def __post_init__(self) -> None:
-        if self.speed is not None and not MIN_SPEED <= self.speed <= MAX_SPEED:
-            raise ConfigError(
-                f"speed is {self.speed}; give a value from {MIN_SPEED:g} to {MAX_SPEED:g}"
-            )
+        _check_texts(self, "model", "instructions")
+        _check_number("speed", self.speed, MIN_SPEED, MAX_SPEED)
+        voice = self.voice
+        if isinstance(voice, Mapping) and set(voice) == {"id"}:
+            object.__setattr__(self, "voice", CustomVoice(voice["id"]))
+        elif voice is not None and not isinstance(voice, (str, CustomVoice)):
+            raise ConfigError(f"voice is {voice!r}; give a name, or CustomVoice(id)")
+
+
+def _check_texts(settings: object, *names: str) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and not isinstance(value, str):
+            raise ConfigError(f"{name} is {value!r}; give a text, or None")
+
+
+def _check_number(name: str, value: object, least: float, most: float) -> None:
+    if value is None:
+        return
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not least <= value <= most:  # type: ignore[operator]  # a number by now
+        raise ConfigError(f"{name} is {value!r}; give a value from {least:g} to {most:g}")
+
+
+def _texts(name: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        raise ConfigError(f"{name} is one text; give a tuple of texts")
+    texts = tuple(value) if isinstance(value, Iterable) else (None,)
+    if value is not None and not all(isinstance(text, str) for text in texts):
+        raise ConfigError(f"{name} is {value!r}; give a tuple of texts")
+    return () if value is None else texts

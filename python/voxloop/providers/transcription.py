@@ -100,7 +100,7 @@ class TurnFailed:
     """A turn could not be transcribed; the session goes on.
 
     Attributes:
-        item_id: The turn; None if the failure belongs to none.
+        item_id: The turn; None if the server has no name for it.
         error: Why.
         at: When it came, in seconds of `time.monotonic`.
     """
@@ -110,7 +110,22 @@ class TurnFailed:
     at: float
 
 
-TranscriptionEvent: TypeAlias = SpeechStarted | SpeechStopped | TurnPartial | TurnHeard | TurnFailed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamError:
+    """Something went wrong that belongs to no turn and ends nothing.
+
+    Attributes:
+        error: What the server complained of, or what it sent that could not be read.
+        at: When it came, in seconds of `time.monotonic`.
+    """
+
+    error: VoxloopError
+    at: float
+
+
+TranscriptionEvent: TypeAlias = (
+    SpeechStarted | SpeechStopped | TurnPartial | TurnHeard | TurnFailed | StreamError
+)
 
 
 class TranscriptionSession(Protocol):

@@ -43,6 +43,14 @@ class Answer:
     drop: bool = False
 
     @property
+    def last(self) -> bool:
+        """Whether the connection ends behind it, as its ``Connection: close`` says."""
+        return any(
+            name.lower() == "connection" and value.lower() == "close"
+            for name, value in self.headers.items()
+        )
+
+    @property
     def pieces(self) -> list[bytes]:
         """The body in pieces."""
         return [self.body] if isinstance(self.body, bytes) else list(self.body)

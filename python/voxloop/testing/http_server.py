@@ -10,7 +10,8 @@ import socket
 import struct
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -84,16 +85,57 @@ class HttpRequest:
         return found
 
 
+class _Script:
+    """What is answered next."""
+
+    def __init__(
+        self,
+        answers: list[Answer],
+        faults: Faults | None,
+        respond: Callable[[HttpRequest], Answer] | None,
+    ) -> None:
+        self.answers = answers
+        self._faults = faults
+        self._respond = respond
+        self._random = random.Random(faults.seed if faults else 0)  # noqa: S311 - faults
+        self._in_a_row = 0
+
+    def choose(self, request: HttpRequest) -> Answer:
+        """The answer to `request`; taken from the script unless it is a fault."""
+        faults = self._faults
+        if (
+            faults is not None
+            and self._in_a_row < faults.in_a_row
+            and self._random.random() < faults.rate
+        ):
+            self._in_a_row += 1
+            return self._random.choice(faults.kinds)
+        self._in_a_row = 0
+        if self.answers:
+            return self.answers.pop(0)
+        if self._respond is None:
+            return _OVER
+        try:
+            return self._respond(request)
+        except Exception as error:
+            text = f"respond() raised {type(error).__name__}".encode()
+            return replace(_OVER, body=text)
+
+
 class HttpServer:
     """An HTTP server that gives one answer of its script to each request, in order.
 
     It listens on a free port of the loopback interface for as long as its block (``with`` or
     ``async with``) is open. It runs on threads of its own, so that a program that blocks its loop
-    can be tested too; leaving the block ends them. A request beyond the script gets status 500.
+    can be tested too; leaving the block ends them. A request beyond the script gets status 500,
+    unless `respond` says what it gets.
 
     Args:
         answers: The script.
         faults: Passing faults to put before the answers.
+        respond: Gives the answer to a request beyond the script, as where requests come in an
+            order that nobody knows. Called on a thread of the server, one request at a time; what
+            it raises gets status 500.
 
     Attributes:
         requests: All requests so far, those that met a fault included.
@@ -109,16 +151,21 @@ class HttpServer:
             heard = await recogniser.transcribe(testing.utterance(1.0), voice.STTSettings())
     """
 
-    def __init__(self, *answers: Answer, faults: Faults | None = None) -> None:
+    def __init__(
+        self,
+        *answers: Answer,
+        faults: Faults | None = None,
+        respond: Callable[[HttpRequest], Answer] | None = None,
+    ) -> None:
         self.requests: list[HttpRequest] = []
         self.broken = 0
-        self._script = list(answers)
-        self._faults = faults
-        self._random = random.Random(faults.seed if faults else 0)  # noqa: S311 - faults
-        self._in_a_row = 0
+        self._script = _Script(list(answers), faults, respond)
+        self._open = 0
+        self._answering = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._listener: socket.socket | None = None
+        self._acceptor: threading.Thread | None = None
         self._threads: list[threading.Thread] = []
         self._port = 0
 
@@ -133,9 +180,19 @@ class HttpServer:
         return f"http://127.0.0.1:{self._port}/v1"
 
     @property
+    def connections(self) -> int:
+        """Connections that are open now, those that wait for a next request included."""
+        return self._open
+
+    @property
+    def answering(self) -> int:
+        """Requests that are being answered now."""
+        return self._answering
+
+    @property
     def remaining(self) -> int:
         """Answers that were not asked for."""
-        return len(self._script)
+        return len(self._script.answers)
 
     def provider(self) -> OpenAI:
         """A provider that reaches this server."""
@@ -148,7 +205,7 @@ class HttpServer:
         self._listener.settimeout(_POLL)
         self._port = self._listener.getsockname()[1]
         acceptor = threading.Thread(target=self._accept, args=(self._listener,), name="http-server")
-        self._threads.append(acceptor)
+        self._acceptor = acceptor
         acceptor.start()
         return self
 
@@ -159,7 +216,8 @@ class HttpServer:
         traceback: TracebackType | None,
     ) -> None:
         self._stop.set()
-        # The acceptor comes first: after it there are no new ones.
+        if self._acceptor is not None:
+            self._acceptor.join(timeout=10)  # after it there are no new ones
         for thread in self._threads:
             thread.join(timeout=10)
         if self._listener is not None:
@@ -184,34 +242,37 @@ class HttpServer:
             except TimeoutError:
                 continue
             thread = threading.Thread(target=self._serve, args=(connection,), name="http-server")
+            self._threads = [one for one in self._threads if one.is_alive()]
             self._threads.append(thread)
+            with self._lock:
+                self._open += 1
             thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection:
-            connection.settimeout(_POLL)
-            while (request := self._read(connection)) is not None:
-                with self._lock:
-                    self.requests.append(request)
-                    answer = self._choose()
-                try:
-                    if not self._write(connection, answer):
+        try:
+            with connection:
+                connection.settimeout(_POLL)
+                while (request := self._read(connection)) is not None:
+                    if not self._answer(connection, request):
                         return
-                except OSError:
-                    self.broken += 1
-                    return
+        finally:
+            with self._lock:
+                self._open -= 1
 
-    def _choose(self) -> Answer:
-        faults = self._faults
-        if (
-            faults is not None
-            and self._in_a_row < faults.in_a_row
-            and self._random.random() < faults.rate
-        ):
-            self._in_a_row += 1
-            return self._random.choice(faults.kinds)
-        self._in_a_row = 0
-        return self._script.pop(0) if self._script else _OVER
+    def _answer(self, connection: socket.socket, request: HttpRequest) -> bool:
+        """Answer a request; False if the connection is at its end."""
+        with self._lock:
+            self.requests.append(request)
+            self._answering += 1
+            answer = self._script.choose(request)
+        try:
+            return self._write(connection, answer) and not answer.last
+        except OSError:
+            self.broken += 1
+            return False
+        finally:
+            with self._lock:
+                self._answering -= 1
 
     def _read(self, connection: socket.socket) -> HttpRequest | None:
         data = b""

@@ -22,6 +22,7 @@ from voxloop.tools.guardrail import (
     tool_output_guardrail,
 )
 from voxloop.tools.output import to_text
+from voxloop.tools.parts import ToolContent, ToolFile, ToolImage, ToolPart, ToolText
 from voxloop.tools.run import ToolOutcome, ToolStatus, run_tool, unknown_tool
 from voxloop.tools.schema import JsonObject
 from voxloop.tools.tool import (
@@ -58,12 +59,17 @@ __all__ = [
     "RunContext",
     "Stage",
     "Tool",
+    "ToolContent",
     "ToolFailure",
+    "ToolFile",
+    "ToolImage",
     "ToolInputGuardrail",
     "ToolOutcome",
     "ToolOutputGuardrail",
+    "ToolPart",
     "ToolSettings",
     "ToolStatus",
+    "ToolText",
     "Verdict",
     "approval_needed",
     "format_failure",

@@ -6,7 +6,7 @@ import inspect
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, cast
 
 import trio
@@ -16,6 +16,7 @@ from voxloop.tools.context import RunContext
 from voxloop.tools.failure import FailureFormatter, FailureKind, ToolFailure, format_failure
 from voxloop.tools.guardrail import Guardrail, run_guardrails
 from voxloop.tools.output import to_text
+from voxloop.tools.parts import ToolContent, ToolPart, content_of, parts_of
 from voxloop.tools.schema import ArgumentsError, Binding
 from voxloop.tools.tool import Handler, Tool
 
@@ -36,6 +37,8 @@ class ToolOutcome:
         error: What was raised, for the application; the model sees no more than ``output``.
         fatal: Whether the run is to end with ``error``: the tool or a guardrail of it asks for
             that.
+        parts: Pictures and files that the tool gave, with the text beside them; ``output`` is then
+            what is said of them in words.
     """
 
     output: str
@@ -43,6 +46,12 @@ class ToolOutcome:
     duration: float
     error: Exception | None = None
     fatal: bool = False
+    parts: tuple[ToolPart, ...] = ()
+
+    @property
+    def content(self) -> ToolContent:
+        """What stands in the history of a model that takes pictures and files."""
+        return content_of(self.parts) if self.parts else self.output
 
 
 async def run_tool(
@@ -105,7 +114,8 @@ async def run_tool(
         late = ToolError(text, tool=tool.name, code="tool_timeout")
         return await call.failed(text, "timeout", late, fatal=tool.timeout_behavior == "raise")
     output = to_text(result)
-    return await call.checked(tool.output_guardrails, output) or call.outcome(output, "ok")
+    stopped = await call.checked(tool.output_guardrails, output)
+    return stopped or replace(call.outcome(output, "ok"), parts=parts_of(result))
 
 
 @dataclass(slots=True)

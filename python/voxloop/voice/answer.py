@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import trio
@@ -19,7 +20,14 @@ from voxloop.agents import (
     open_nursery,
 )
 from voxloop.audio import AudioChunk
-from voxloop.providers import SpeechToText, StreamingSpeechToText, STTSettings, TextToSpeech
+from voxloop.providers import (
+    SpeechToText,
+    StreamingSpeechToText,
+    STTSettings,
+    TextToSpeech,
+    Transcript,
+)
+from voxloop.voice.alignment import end_of
 from voxloop.voice.config import Config, Speech
 from voxloop.voice.floor import OpenTurn
 from voxloop.voice.metrics import Mark, TurnClock
@@ -27,7 +35,7 @@ from voxloop.voice.playback import Segment
 from voxloop.voice.recording import transcribe_whole
 from voxloop.voice.report import report_handoff, report_tool
 from voxloop.voice.speech import Run, Speaker, hand_on
-from voxloop.voice.splitter import is_speakable
+from voxloop.voice.splitter import SentenceSplitter, is_speakable
 from voxloop.voice.workflow import Workflow, open_items
 
 # Segments of text that wait to be spoken; text is small, and a model that is ahead of the voice
@@ -59,6 +67,8 @@ class Answer:
         self._turn = turn
         self._clock = clock
         self._splitter = engines.config.splitter()
+        # Ours cuts and changes nothing.
+        self._rewords = not isinstance(self._splitter, SentenceSplitter)
         self._speaker = Speaker(engines.tts, run, turn=turn, clock=clock)
         self._chars = 0  # written by the workflow
         self._position = turn.playback.written_chars  # where the next segment begins in that
@@ -100,7 +110,14 @@ class Answer:
         stt = self._engines.stt
         if not isinstance(stt, SpeechToText):
             return await transcribe_whole(stt, chunk, settings)
-        return (await stt.transcribe(chunk, settings)).text.strip()
+        heard: object = await stt.transcribe(chunk, settings)
+        if isinstance(heard, str):
+            return heard.strip()
+        if isinstance(heard, Transcript):
+            return heard.text.strip()
+        raise SpeechToTextError(
+            f"{type(stt).__name__}.transcribe() gave {type(heard).__name__}; give a Transcript"
+        )
 
     async def speak(self, function: Callable[..., object], *arguments: object) -> None:
         """Speak what a workflow function gives; where answers can be broken off, until played.
@@ -137,7 +154,7 @@ class Answer:
                 self._turn.items = items
                 async for item in items:
                     await self._take(item, segments, begun)
-                await self._say(segments, self._flush())
+                await self._flush(segments)
                 status = "ok"
                 await segments.aclose()
                 self._written.set()
@@ -173,14 +190,14 @@ class Answer:
                     self._clock.mark("first_text")
                 self._chars += len(delta)
                 self._turn.playback.write(delta)
-                await self._say(segments, [(t, len(t)) for t in self._splitter.push(delta)])
+                await self._say(segments, self._splitter.push(delta))
             case AgentTextEnd() | AgentDone():
-                await self._say(segments, self._flush())
+                await self._flush(segments)
             case AgentToolCall() | AgentToolResult():
-                await self._say(segments, self._flush())
+                await self._flush(segments)
                 await report_tool(item, turn_id, output, probe)
             case AgentHandoff():
-                await self._say(segments, self._flush())
+                await self._flush(segments)
                 self._voice = item.voice
                 await report_handoff(item, turn_id, output, probe)
             case _:
@@ -189,19 +206,30 @@ class Answer:
                 )
 
     async def _say(
-        self, segments: trio.MemorySendChannel[Segment], ready: list[tuple[str, int]]
+        self,
+        segments: trio.MemorySendChannel[Segment],
+        ready: Iterable[str],
+        *,
+        ends_message: bool = False,
     ) -> None:
-        for text, length in ready:
-            start, self._position = self._position, self._position + length
+        """Hand on segments; the last ones of a message are set apart from the next one."""
+        playback, waiting = self._turn.playback, deque([ready] if isinstance(ready, str) else ready)
+        while waiting:
+            text = waiting.popleft()
+            if not isinstance(text, str):
+                raise ConfigError(f"the splitter gave {type(text).__name__}; give a list of texts")
+            start, end = self._position, self._position + len(text)
+            if self._rewords:
+                end = end_of(text, playback.written, start)
+                if ends_message and not waiting:
+                    end = playback.written_chars  # all of the message was in its segments
+            self._position = end
             if is_speakable(text):
-                await hand_on(segments, Segment(text, self._voice, start, self._position))
+                apart = text + " " if ends_message and not text[-1].isspace() else text
+                await hand_on(segments, Segment(apart, self._voice, start, end))
 
-    def _flush(self) -> list[tuple[str, int]]:
-        """What is left of a message, set apart from the next one, and how long it was."""
-        return [
-            (text if text[-1].isspace() else text + " ", len(text))
-            for text in self._splitter.flush()
-        ]
+    async def _flush(self, segments: trio.MemorySendChannel[Segment]) -> None:
+        await self._say(segments, self._splitter.flush(), ends_message=True)
 
     async def _fill(self, segments: trio.MemorySendChannel[Segment], filler: Speech) -> None:
         """Say something once if nothing has been heard for a while and the answer goes on."""

@@ -71,8 +71,8 @@ class TurnDetection:
         _check_choice("mode", self.mode, get_args(TurnMode))
         if self.eagerness is not None:
             _check_choice("eagerness", self.eagerness, get_args(Eagerness))
-        if not 0.0 < self.threshold < 1.0:
-            raise ConfigError(f"threshold is {self.threshold}; give a value between 0 and 1")
+        if not _is_number(self.threshold) or not 0.0 < self.threshold < 1.0:
+            raise ConfigError(f"threshold is {self.threshold!r}; give a value between 0 and 1")
         for name in ("prefix_padding_ms", "silence_duration_ms", "min_speech_ms"):
             _check_range(name, getattr(self, name), 0, 10_000, "milliseconds")
         _check_range("max_turn_seconds", self.max_turn_seconds, 1, 3600, "seconds")
@@ -152,10 +152,16 @@ class Config:
     telemetry_audio: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "stt", _settings("stt", self.stt, STTSettings))
-        object.__setattr__(self, "tts", _settings("tts", self.tts, TTSSettings))
-        detection = _settings("turn_detection", self.turn_detection, TurnDetection)
-        object.__setattr__(self, "turn_detection", detection)
+        for name, kind in (
+            ("stt", STTSettings),
+            ("tts", TTSSettings),
+            ("turn_detection", TurnDetection),
+        ):
+            # One that a subclass makes by default may be of a subclass of its own.
+            made = self.__dataclass_fields__[name].default_factory
+            chosen = made if isinstance(made, type) and issubclass(made, kind) else kind
+            object.__setattr__(self, name, as_settings(name, getattr(self, name), chosen))
+        self._check_texts()
         if not callable(self.splitter):
             raise ConfigError(f"splitter is {self.splitter!r}; give a class or a function")
         _check_range("prefetch", self.prefetch, 1, 16, "segments")
@@ -176,9 +182,23 @@ class Config:
         if self.transform is not None and not callable(self.transform):
             raise ConfigError(f"transform is {self.transform!r}; give a function of a chunk")
 
+    def _check_texts(self) -> None:
+        for name in ("workflow_name", "error_text"):
+            if not isinstance(getattr(self, name), str):
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; give a text")
+        if self.group_id is not None and not isinstance(self.group_id, str):
+            raise ConfigError(f"group_id is {self.group_id!r}; give a text, or None")
+        if not isinstance(self.metadata, Mapping):
+            raise ConfigError(f"metadata is {self.metadata!r}; give a mapping")
 
-def _settings(name: str, value: object, kind: type[Settings]) -> Settings:
-    """The settings of a part as their class, whether they came as that or as a mapping."""
+
+def as_settings(name: str, value: object, kind: type[Settings]) -> Settings:
+    """The settings of a part as their class, whether they came as that or as a mapping.
+
+    Raises:
+        ConfigError: They are neither, or a name or a value in them cannot be used; the message
+            says where.
+    """
     if isinstance(value, kind):
         return value
     if not isinstance(value, Mapping):
@@ -197,6 +217,10 @@ def _settings(name: str, value: object, kind: type[Settings]) -> Settings:
         raise ConfigError(f"{name} has a value of a wrong type: {error}") from error
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         known = ", ".join(repr(choice) for choice in choices)
@@ -204,5 +228,5 @@ def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
 
 
 def _check_range(name: str, value: object, least: float, most: float, unit: str) -> None:
-    if not isinstance(value, (int, float)) or not least <= value <= most:
+    if not _is_number(value) or not least <= value <= most:  # type: ignore[operator]
         raise ConfigError(f"{name} is {value!r}; give {least:g} to {most:g} {unit}")

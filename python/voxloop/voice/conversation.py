@@ -76,6 +76,8 @@ class Conversation:
         except Exception as error:
             _keep(self._lost, behind=error)
             raise
+        finally:
+            self._lost = None  # its traceback holds the conversation, sockets included
 
     async def _converse(self) -> None:
         send, turns = trio.open_memory_channel[_Heard](_BUFFERED_TURNS)

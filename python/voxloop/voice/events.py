@@ -55,6 +55,9 @@ class LifecycleEvent:
 class ErrorEvent:
     """Something failed: one turn, or the run (then a terminal ``failed`` follows).
 
+    Outside of a turn it may also be what the recogniser's server complains of while it goes on:
+    then nothing has ended, and an answer under way is not broken off.
+
     Attributes:
         error: What was raised.
         turn_id: The turn; None outside of one.

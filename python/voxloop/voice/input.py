@@ -31,6 +31,7 @@ StreamFormat: TypeAlias = Literal["pcm16", "float32", "ulaw", "alaw"]
 """How the bytes of a stream are to be read."""
 
 _TELEPHONE_RATE = 8_000
+_MAX_BUFFER_SECONDS = 86_400
 _CONTAINERS = {b"OggS": "Ogg", b"ID3": "MP3", b"fLaC": "FLAC", b"\x1aE\xdf\xa3": "WebM"}
 
 
@@ -91,7 +92,10 @@ def _read(
             )
         return data
     if isinstance(data, (bytes, bytearray, memoryview)):
-        head = bytes(memoryview(data).cast("B")[:12])
+        view = memoryview(data)
+        if not view.contiguous:
+            data = view = memoryview(view.tobytes())
+        head = bytes(view.cast("B")[:12])
         if format == "wav" or (format is None and _is_wav(head)):
             return decode_wav(bytes(data))
         found = (name for magic, name in _CONTAINERS.items() if head.startswith(magic))
@@ -165,7 +169,8 @@ class StreamedAudioInput:
         format: How bytes are to be read.
 
     Raises:
-        ConfigError: A number is not above 0, or an unknown format.
+        ConfigError: A number is not above 0 or no number, or an unknown format.
+        AudioFormatError: The sample rate cannot be used.
     """
 
     def __init__(
@@ -179,9 +184,14 @@ class StreamedAudioInput:
         if format not in get_args(StreamFormat):
             known = ", ".join(repr(name) for name in get_args(StreamFormat))
             raise ConfigError(f"format is {format!r}; give one of {known}")
-        for name, value in (("channels", channels), ("buffer_seconds", buffer_seconds)):
-            if not value > 0:
-                raise ConfigError(f"{name} is {value}; give a number above 0")
+        if isinstance(channels, bool) or not isinstance(channels, int) or not channels > 0:
+            raise ConfigError(f"channels is {channels!r}; give a whole number above 0")
+        number = isinstance(buffer_seconds, (int, float)) and not isinstance(buffer_seconds, bool)
+        if not number or not 0 < buffer_seconds <= _MAX_BUFFER_SECONDS:
+            raise ConfigError(
+                f"buffer_seconds is {buffer_seconds!r}; give a number above 0, "
+                f"at most {_MAX_BUFFER_SECONDS:,}"
+            )
         if sample_rate is None:
             sample_rate = _TELEPHONE_RATE if format in ("ulaw", "alaw") else 16_000
         self._channels = channels

@@ -6,9 +6,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+from voxloop._errors import VoxloopError
 from voxloop.audio import AudioChunk, concat
 from voxloop.voice.config import TurnDetection
-from voxloop.voice.events import SpeechStartedEvent, SpeechStoppedEvent, TranscriptEvent
+from voxloop.voice.events import ErrorEvent, SpeechStartedEvent, SpeechStoppedEvent, TranscriptEvent
 from voxloop.voice.input import Committed, Pushed, StreamedAudioInput
 from voxloop.voice.recording import LEAST_TURN_SECONDS
 from voxloop.voice.speech import Run
@@ -95,6 +96,12 @@ class Ears:
             probe.fail("voice.stt.error", turn.error, waited, turn_id=turn.turn_id, model=model)
         await self._deliver(turn)
         self._run.floor.user_active = False
+
+    async def trouble(self, error: VoxloopError, at: float) -> None:
+        """The recogniser complains of something that belongs to no turn, and goes on."""
+        probe = self._run.probe
+        probe.fail("voice.stt.error", error, 0.0, model=self._run.config.stt.model)
+        await self._run.output.tell(ErrorEvent(error=error, turn_id=None, at=at))
 
     def _tell(
         self, name: str, measured: dict[str, float], turn_id: int, *, text: str | None = None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, ExitStack
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from voxloop._errors import ConfigError, UseAfterClose
+from voxloop._pool import in_use
 from voxloop.providers import Provider, SpeechToText, StreamingSpeechToText, TextToSpeech
 from voxloop.voice.answer import Engines
-from voxloop.voice.config import Config
+from voxloop.voice.config import Config, as_settings
 from voxloop.voice.conversation import Conversation, check_listening, greet
 from voxloop.voice.input import AudioInput, StreamedAudioInput
 from voxloop.voice.result import Reply, Result, Stages, open_result
@@ -24,13 +26,14 @@ class Pipeline:
 
     Args:
         workflow: What answers; see `Workflow`.
-        config: Settings.
+        config: Settings, or a mapping of them as it comes from a file.
         provider: Gives recogniser, voice and language model; None takes `default_provider`.
         stt: A recogniser instead of the provider's.
         tts: A voice instead of the provider's.
 
     Raises:
-        ConfigError: `workflow` has no ``run(text)``.
+        ConfigError: `workflow` has no ``run(text)``, an engine has not its methods, or a setting
+            cannot be used.
 
     Example::
 
@@ -42,7 +45,7 @@ class Pipeline:
         self,
         workflow: Workflow,
         *,
-        config: Config | None = None,
+        config: Config | Mapping[str, Any] | None = None,
         provider: Provider | None = None,
         stt: SpeechToText | StreamingSpeechToText | None = None,
         tts: TextToSpeech | None = None,
@@ -53,11 +56,13 @@ class Pipeline:
                 "and an Agent in AgentWorkflow"
             )
         self._workflow = workflow
-        self._config = config or Config()
+        self._config = as_settings("config", {} if config is None else config, Config)
+        _check_engines(provider, stt, tts)
         self._provider = provider
         self._stt = stt
         self._tts = tts
         self._engines: Engines | None = None
+        self._held = ExitStack()
 
     async def __aenter__(self) -> Self:
         """Make the engines ready.
@@ -67,6 +72,13 @@ class Pipeline:
 
         **Cancellation:** may be entered again.
         """
+        with ExitStack() as held:
+            held.enter_context(in_use())
+            self._engines = await self._open_engines()
+            self._held = held.pop_all()
+        return self
+
+    async def _open_engines(self) -> Engines:
         needed = self._stt is None or self._tts is None
         provider = self._provider
         if provider is None and (needed or getattr(self._workflow, "needs_provider", False)):
@@ -86,8 +98,7 @@ class Pipeline:
             tts = provider.text_to_speech() if tts is None else tts
         assert stt is not None  # noqa: S101 - a provider was found where one was missing
         assert tts is not None  # noqa: S101
-        self._engines = Engines(stt=stt, tts=tts, workflow=self._workflow, config=self._config)
-        return self
+        return Engines(stt=stt, tts=tts, workflow=self._workflow, config=self._config)
 
     async def __aexit__(
         self,
@@ -95,8 +106,13 @@ class Pipeline:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """End the use of the engines; runs have ended with their own blocks."""
+        """End the use of the engines; runs have ended with their own blocks.
+
+        Behind the last pipeline of the process, connections that were kept for a next request are
+        closed as well.
+        """
         self._engines = None
+        self._held.close()
 
     def run(
         self, source: AudioInput, *, greet: bool = False
@@ -178,6 +194,24 @@ class Pipeline:
     ) -> AbstractAsyncContextManager[Result]:
         agent = getattr(getattr(self._workflow, "agent", None), "name", None)
         return open_result(stages, config=self._config, yields=yields, agent=agent)
+
+
+def _check_engines(provider: object, stt: object, tts: object) -> None:
+    if provider is not None and not callable(getattr(provider, "speech_to_text", None)):
+        raise ConfigError(
+            f"{type(provider).__name__} is no provider; give voxloop.OpenAI(...), voxloop.Local() "
+            "or an object of your own with the methods of Provider"
+        )
+    if stt is not None and not isinstance(stt, (SpeechToText, StreamingSpeechToText)):
+        raise ConfigError(
+            f"{type(stt).__name__} recognises no speech: it has neither transcribe() nor "
+            "open_transcription(); a model's name goes into Config(stt=...)"
+        )
+    if tts is not None and not isinstance(tts, TextToSpeech):
+        raise ConfigError(
+            f"{type(tts).__name__} does not speak: it has no synthesize(); "
+            "a model's name goes into Config(tts=...)"
+        )
 
 
 async def _single_turn(engines: Engines, source: AudioInput, run: Run, *, greeting: bool) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass, field
 
+from voxloop.voice.alignment import end_of
+
 # Reported positions are rounded to a device's buffer.
 _REPORT_SLACK_MS = 20.0
 # A device that reports nothing for so long beyond the end of the sound is taken to have played it.
@@ -38,6 +40,15 @@ class Segment:
     made_ms: float = 0.0
     handed_ms: float = 0.0
     complete: bool = False
+
+    def reached(self, cut: int, written: str) -> int:
+        """Where `cut` characters of the text lead to in what the workflow wrote."""
+        span = self.end - self.start
+        if cut == len(self.text):
+            return self.end
+        if span in (0, len(self.text), len(self.text) - 1):  # as it was written, but for a blank
+            return min(self.start + cut, self.end)
+        return self.start + end_of(self.text[:cut], written[self.start : self.end], 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +88,11 @@ class TurnPlayback:
     def write(self, text: str) -> None:
         """Note what the workflow wrote."""
         self._written.append(text)
+
+    @property
+    def written(self) -> str:
+        """What the workflow wrote."""
+        return "".join(self._written)
 
     @property
     def written_chars(self) -> int:
@@ -123,6 +139,7 @@ class TurnPlayback:
         """What was heard by then, whole words only."""
         played = left = self.played_ms(at)
         texts: list[str] = []
+        whole = self.written
         end = 0
         for segment in self.segments:
             if segment.complete and left >= segment.made_ms - 1.0:
@@ -131,11 +148,10 @@ class TurnPlayback:
                 share = left / self._expected_ms(segment)
                 cut = word_cut(segment.text, int(share * len(segment.text)))
             texts.append(segment.text[:cut])
-            end = max(end, min(segment.start + cut, segment.end))
+            end = max(end, segment.reached(cut, whole))
             left -= segment.made_ms
             if cut < len(segment.text) or left <= -1.0:
                 break
-        whole = "".join(self._written)
         return Heard("".join(texts).rstrip(), whole[:end], whole[end:], played)
 
     def _expected_ms(self, segment: Segment) -> float:

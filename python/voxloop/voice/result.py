@@ -101,7 +101,10 @@ class Result:
             return await self._mailbox.receive()
         except trio.EndOfChannel:
             error: Exception = StopAsyncIteration() if self._error is None else self._error
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # its traceback holds this frame: else both wait for the collector
 
     def cancel(self) -> None:
         """End the run: the open turn ends as cancelled, then comes the terminal ``cancelled``."""
@@ -176,10 +179,13 @@ async def open_result(
     floor = Floor(mailbox, probe, yields=yields)
     run = Run(output=Output(mailbox, probe), floor=floor, probe=probe, config=config)
     result = Result(mailbox, floor, agent=agent)
-    async with open_nursery() as nursery:
-        nursery.start_soon(result._run, stages, run)
-        yield result
-        nursery.cancel_scope.cancel()
+    try:
+        async with open_nursery() as nursery:
+            nursery.start_soon(result._run, stages, run)
+            yield result
+            nursery.cancel_scope.cancel()
+    finally:
+        result._error = None  # its traceback holds the run, sockets included
 
 
 class _ReplyBuilder:

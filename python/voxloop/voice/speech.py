@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -130,7 +130,8 @@ class Speaker:
         tell("voice.tts.start", {"chars": len(text)}, text=probe.text(text))
         seconds = 0.0
         async with pieces, self._engine(text, settings, number) as chunks:
-            async for chunk in chunks:
+            async for given in chunks:
+                chunk = _sound(given, self._tts)
                 if not seconds:
                     tell("voice.tts.first_byte", {"duration_ms": _since(begun)})
                 seconds += chunk.duration
@@ -150,7 +151,7 @@ class Speaker:
     ) -> AsyncIterator[AsyncIterator[AudioChunk]]:
         begun = time.monotonic()
         try:
-            async with self._tts.synthesize(text, settings) as chunks:
+            async with _opened(self._tts.synthesize(text, settings), self._tts) as chunks:
                 yield chunks
         except Exception as error:
             self._turn.voice_failed = True
@@ -201,6 +202,31 @@ class Speaker:
         if not isinstance(result, AudioChunk):
             raise ConfigError(f"transform gave {type(result).__name__}; give an AudioChunk")
         return result
+
+
+def _opened(
+    source: object, tts: TextToSpeech
+) -> AbstractAsyncContextManager[AsyncIterator[AudioChunk]]:
+    """What a voice of the application's own gave; a plain async generator will do."""
+    if isinstance(source, AbstractAsyncContextManager):
+        return source
+    if isinstance(source, AsyncGenerator):
+        return aclosing(source)
+    if inspect.iscoroutine(source):
+        source.close()
+    raise TextToSpeechError(
+        f"{type(tts).__name__}.synthesize() gave {type(source).__name__}; give an async context "
+        "manager or an async generator of AudioChunks"
+    )
+
+
+def _sound(given: object, tts: TextToSpeech) -> AudioChunk:
+    if isinstance(given, AudioChunk):
+        return given
+    raise TextToSpeechError(
+        f"{type(tts).__name__}.synthesize() gave {type(given).__name__} as sound; "
+        "give AudioChunks, such as AudioChunk(pcm, PCM24K)"
+    )
 
 
 async def hand_on(channel: trio.MemorySendChannel[Value], value: Value) -> None:

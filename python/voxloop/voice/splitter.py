@@ -6,7 +6,7 @@ join to exactly the text that went in. The work is done in Rust, in one pass.
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 from voxloop._errors import ConfigError
 from voxloop._text import NativeSplitter
@@ -17,7 +17,12 @@ MAX_WEIGHT = 4096
 
 @runtime_checkable
 class TextSplitter(Protocol):
-    """Anything that cuts streamed text; `SentenceSplitter` is the one that is used by default."""
+    """Anything that cuts streamed text; `SentenceSplitter` is the one that is used by default.
+
+    It may change the text as well, as by dropping marks that are not to be spoken. What an agent
+    remembers of an answer that was broken off is then found by what the segments have in common
+    with what was written.
+    """
 
     def push(self, delta: str) -> list[str]:
         """Take the next piece of text; give the segments that are complete by now."""
@@ -28,7 +33,7 @@ class TextSplitter(Protocol):
         ...
 
 
-class SentenceSplitter:
+class SentenceSplitter(NativeSplitter):
     """Cuts streamed text into segments: the first one short, the later ones longer.
 
     A weight is a number of characters, where a wide one (Chinese, Japanese, Korean, emoji) counts
@@ -54,15 +59,16 @@ class SentenceSplitter:
         ConfigError: A weight is not 1 or more, or above the one that bounds it.
     """
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         first_sentence: int = 12,
         first_clause: int = 24,
         first_most: int = 100,
         sentence: int = 80,
         most: int = 200,
-    ) -> None:
+    ) -> Self:
+        """Check the weights; see the class."""
         weights = {
             "first_sentence": first_sentence,
             "first_clause": first_clause,
@@ -73,22 +79,7 @@ class SentenceSplitter:
         for name, value in weights.items():
             if not isinstance(value, int) or not 1 <= value <= MAX_WEIGHT:
                 raise ConfigError(f"{name} must be a whole number of 1 to {MAX_WEIGHT}")
-        self._native = NativeSplitter(**weights)
-
-    def push(self, delta: str) -> list[str]:
-        """Take the next piece of text; give the segments that are complete by now.
-
-        Half a surrogate pair is no character; it is replaced by U+FFFD.
-        """
-        try:
-            return self._native.push(delta)
-        except UnicodeEncodeError:
-            whole = delta.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-            return self._native.push(whole)
-
-    def flush(self) -> list[str]:
-        """Give what is left; what follows is a new message, whose first segment is short again."""
-        return self._native.flush()
+        return super().__new__(cls, **weights)
 
 
 def is_speakable(text: str) -> bool:

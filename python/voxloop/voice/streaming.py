@@ -12,6 +12,7 @@ from voxloop.providers import (
     ServerTurns,
     SpeechStarted,
     SpeechStopped,
+    StreamError,
     StreamingSpeechToText,
     STTSettings,
     TranscriptionEvent,
@@ -127,9 +128,12 @@ class _ServerTurns:
                 await self._ears.partial(turn_id, event.text, event.at)
             case TurnHeard():
                 await self._ears.heard(_result(self._end(event.item_id, event.at), event))
-            case TurnFailed():
-                turn = self._end(event.item_id or "", event.at)
-                await self._ears.heard(_result(turn, event))
+            case TurnFailed(item_id=None):
+                await self._ears.heard(_result(_nameless(self._ears, event), event))
+            case TurnFailed(item_id=item_id):
+                await self._ears.heard(_result(self._end(item_id or "", event.at), event))
+            case StreamError():
+                await self._ears.trouble(event.error, event.at)
 
     def _heard_again(self, event: SpeechStarted) -> bool:
         """Whether it is speech that is known: after a lost connection it has another name."""
@@ -259,9 +263,9 @@ class _OwnTurns:
             case TurnHeard() | TurnFailed() if self._committed:
                 await self._ears.heard(_result(self._committed.popleft(), event))
             case TurnFailed():
-                turn_id = self._ears.new_turn()
-                turn = _Spoken(turn_id, end_of_speech=event.at, end_of_turn=event.at)
-                await self._ears.heard(_result(turn, event))
+                await self._ears.heard(_result(_nameless(self._ears, event), event))
+            case StreamError():
+                await self._ears.trouble(event.error, event.at)
             case _:
                 pass  # a server's word on speech: it is judged here
 
@@ -271,6 +275,11 @@ def _lies_in(position_ms: float | None, turn: _Spoken) -> bool:
     if position_ms is None or turn.start_ms is None or turn.stop_ms is None:
         return False
     return position_ms < (turn.start_ms + turn.stop_ms) / 2
+
+
+def _nameless(ears: Ears, event: TurnFailed) -> _Spoken:
+    """A turn that nobody knows more of than that it is lost."""
+    return _Spoken(ears.new_turn(), end_of_speech=event.at, end_of_turn=event.at)
 
 
 def _result(turn: _Spoken, event: TurnHeard | TurnFailed) -> HeardTurn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import Protocol, TypeAlias, cast, runtime_checkable
 
 import trio
@@ -55,7 +56,7 @@ class SimpleWorkflow:
         greeting: Said first in a streamed run.
 
     Raises:
-        ConfigError: `function` cannot be called.
+        ConfigError: `function` cannot be called, or `greeting` is no text.
 
     Example::
 
@@ -65,6 +66,7 @@ class SimpleWorkflow:
     def __init__(self, function: Callable[[str], object], *, greeting: str | None = None) -> None:
         if not callable(function):
             raise ConfigError(f"SimpleWorkflow needs a function, not {type(function).__name__}")
+        _check_greeting(greeting)
         self._function = function
         self.greeting = greeting
 
@@ -96,8 +98,8 @@ class AgentWorkflow:
         history_limit: Items that are loaded from the store at most, the latest; None loads all.
 
     Raises:
-        ConfigError: `agent` is not an `Agent`, a store without an id, or both a provider and a
-            model.
+        ConfigError: `agent` is not an `Agent`, a store without an id, both a provider and a
+            model, or another argument that cannot be used.
     """
 
     def __init__(
@@ -116,6 +118,11 @@ class AgentWorkflow:
     ) -> None:
         if provider is not None and model is not None:
             raise ConfigError("give AgentWorkflow a provider or a model, not both")
+        if options is not None and not isinstance(options, RunOptions):
+            raise ConfigError(f"options is {type(options).__name__}; give RunOptions(...)")
+        if max_turns is not None:
+            options = replace(options or RunOptions(), max_turns=max_turns)
+        _check_greeting(greeting)
         self.greeting = greeting
         self._conversation = Conversation(
             agent,
@@ -124,7 +131,6 @@ class AgentWorkflow:
             conversation_id=conversation_id,
             limit=history_limit,
         )
-        self._max_turns = max_turns
         self._options = options
         self._own_model = provider is not None or model is not None
         self._model = model if provider is None else provider.language_model()
@@ -170,7 +176,6 @@ class AgentWorkflow:
             text,
             model=self._model,
             options=self._options,
-            max_turns=self._max_turns,
         )
 
     def approve_tool_call(self, call_id: str, *, always: bool = False) -> None:
@@ -188,6 +193,11 @@ class AgentWorkflow:
             ConfigError: No such call waits.
         """
         self._conversation.desk.reject(call_id, always=always, message=message)
+
+
+def _check_greeting(greeting: object) -> None:
+    if greeting is not None and not isinstance(greeting, str):
+        raise ConfigError(f"greeting is {greeting!r}; give a text, or None")
 
 
 @asynccontextmanager

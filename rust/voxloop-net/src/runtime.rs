@@ -112,6 +112,15 @@ pub fn live_tasks() -> usize {
     current().map_or(0, |host| host.going_down.receiver_count())
 }
 
+/// Ends the connections that are kept for a next request.
+///
+/// One that carries a request ends behind it. Without a runtime there are none.
+pub fn drop_idle() {
+    if let Some(host) = current() {
+        host.clients.forget();
+    }
+}
+
 /// Ends all connections and the network threads; waits up to `timeout` for both.
 ///
 /// Each open WebSocket sends Close 1001 first. A later connection starts a new runtime. In a forked

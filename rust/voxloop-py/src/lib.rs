@@ -48,8 +48,8 @@ mod _native {
     use super::net::websocket::{Handshake, WebSocket};
     #[pymodule_export]
     use super::net::{
-        SseParser, after_fork_in_child, configure_runtime, live_tasks, quota_codes, retry_delay,
-        shutdown,
+        SseParser, after_fork_in_child, configure_runtime, drop_idle_connections, live_tasks,
+        quota_codes, retry_delay, shutdown,
     };
     #[pymodule_export]
     use super::realtime::{AudioDelta, CutItem, MediaCut};

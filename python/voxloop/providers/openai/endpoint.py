@@ -292,13 +292,17 @@ class Endpoint:
             left = deadline - trio.current_time()
             delay = net.retry_delay(failed, status=status, headers=headers, body=body, budget=left)
             if delay is None:
-                raise error
+                try:
+                    raise error
+                finally:
+                    del error  # its traceback holds this frame
             waited += delay
             telemetry.emit(
                 "voice.http.retry",
                 {"attempt": failed, "delay_ms": delay * 1000, "waited_ms": waited * 1000},
                 {"doing": doing, "code": error.code},
             )
+            del error
             await trio.sleep(delay)
 
 

@@ -8,7 +8,13 @@ from typing import Final, cast
 
 import msgspec
 
-from voxloop._errors import ApiError, AuthenticationError, SpeechToTextError, VoxloopError
+from voxloop._errors import (
+    ApiError,
+    AuthenticationError,
+    ProtocolError,
+    SpeechToTextError,
+    VoxloopError,
+)
 from voxloop.net import QUOTA_CODES
 from voxloop.providers.openai.errors import error_from_stream
 from voxloop.providers.openai.tape import BYTES_PER_MS, Tape
@@ -16,13 +22,14 @@ from voxloop.providers.openai.turns import Turn, Turns
 from voxloop.providers.transcription import (
     SpeechStarted,
     SpeechStopped,
+    StreamError,
     TranscriptionEvent,
     TurnFailed,
     TurnHeard,
     TurnPartial,
 )
 from voxloop.wire.realtime import server as ev
-from voxloop.wire.realtime.codec import ServerMessage
+from voxloop.wire.realtime.codec import Invalid, ServerMessage
 from voxloop.wire.realtime.items import ErrorDetail, TranscriptionUsage
 
 MARK_EVENT: Final = "mark_"
@@ -145,6 +152,9 @@ class Hearing:
                 self._clears = max(0, self._clears - 1)
             case ev.ErrorEvent(error=detail):
                 return self._refused(detail, now)
+            case Invalid(type=kind):
+                unusable = ProtocolError(f"{self._doing}: the server sent an unusable {kind}")
+                return [StreamError(error=unusable, at=now)]
         return []
 
     def overdue(self, before: float) -> list[TranscriptionEvent]:
@@ -204,9 +214,11 @@ class Hearing:
             mark = self._tape.refused(number, settle=not self._turns.pending)
             if mark is not None and mark.kind == "end" and detail.code == _EMPTY:
                 return []
+            if mark is not None:
+                return [TurnFailed(item_id=None, error=error, at=now)]
         elif {detail.code, detail.type} & _FATAL:
             raise error
-        return [TurnFailed(item_id=None, error=error, at=now)]
+        return [StreamError(error=error, at=now)]
 
     def _error(self, detail: ErrorDetail) -> VoxloopError:
         if {detail.code, detail.type} & {"invalid_api_key", "authentication_error"}:

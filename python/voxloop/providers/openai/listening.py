@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 import trio
 
@@ -18,6 +18,7 @@ from voxloop._errors import (
     ConfigError,
     ConnectionClosed,
     NetworkTimeout,
+    ProtocolError,
     RateLimited,
     SpeechToTextError,
     UseAfterClose,
@@ -32,13 +33,14 @@ from voxloop.providers.openai.realtime import connect
 from voxloop.providers.openai.stream_audio import ToWire
 from voxloop.providers.openai.tape import BYTES_PER_MS, FRAME_BYTES, Mark, Tape
 from voxloop.providers.protocols import RealtimeTransport
-from voxloop.providers.transcription import TranscriptionEvent
+from voxloop.providers.transcription import StreamError, TranscriptionEvent
 from voxloop.wire.realtime import server as ev
 from voxloop.wire.realtime.codec import ServerMessage, decode_server
 from voxloop.wire.transcription import append, control
 
 # Close codes after which a new connection may do better (RFC 6455 7.4, IANA registry).
 _PASSING: Final = frozenset({None, 1001, 1005, 1006, 1011, 1012, 1013, 1014, 1015})
+_Messages: TypeAlias = deque[ServerMessage | ProtocolError]
 _MAX_READY: Final = 1024
 _STEADY_SECONDS: Final = 10.0
 _FORCED_MARGIN: Final = 5.0
@@ -100,6 +102,7 @@ class Listening:
         self._tape = Tape(int(opts.replay_seconds * 1000) * BYTES_PER_MS)
         self._hearing = Hearing(self._tape, server_turns=server_turns, doing=doing)
         self._to_wire = ToWire()
+        self._rest = b""
         self._stage = _Stage()
 
     # -- what the caller does --------------------------------------------------------------------
@@ -115,6 +118,7 @@ class Listening:
         """
         self._check_open()
         await checkpoint()
+        await self._add_rest(b"")  # of a `commit` that was cancelled
         await self._add(self._to_wire.process(chunk))
 
     async def commit(self) -> None:
@@ -128,7 +132,7 @@ class Listening:
         """
         self._check_open()
         await checkpoint()
-        await self._add(self._to_wire.flush())
+        await self._add_rest(self._to_wire.flush())
         self._tape.mark("commit")
         self._stage.tell()
 
@@ -144,6 +148,7 @@ class Listening:
         self._check_open()
         await checkpoint()
         self._to_wire.reset()
+        self._rest = b""
         done = trio.Event()
         self._stage.clears.append(done)
         self._stage.tell()
@@ -163,7 +168,7 @@ class Listening:
             await checkpoint()
             return
         self._check_open()
-        await self._add(self._to_wire.flush())
+        await self._add_rest(self._to_wire.flush())
         await checkpoint()
         self._tape.mark("end")
         self._stage.ended = time.monotonic()
@@ -199,6 +204,13 @@ class Listening:
             raise UseAfterClose(
                 "the stream takes no more: its input has ended or its block is left"
             )
+
+    async def _add_rest(self, pcm: bytes) -> None:
+        """Add what the resampler held back; the next call goes on where this one is cancelled."""
+        self._rest += pcm
+        while self._rest:
+            await self._add(self._rest[:FRAME_BYTES])
+            self._rest = self._rest[FRAME_BYTES:]
 
     async def _add(self, pcm: bytes) -> None:
         for start in range(0, len(pcm), FRAME_BYTES):
@@ -277,6 +289,7 @@ class Listening:
 
     async def _keep_connected(self) -> None:
         stage, failed = self._stage, 0
+        error: VoxloopError | None
         while True:
             begun = time.monotonic()
             try:
@@ -297,13 +310,17 @@ class Listening:
             steady = time.monotonic() - begun > _STEADY_SECONDS
             failed = 1 if steady else failed + 1
             if not self._may_go_on(error, failed):
-                raise error or SpeechToTextError(f"{self._doing}: each new session ends at once")
+                try:
+                    raise error or SpeechToTextError(f"{self._doing}: no session lasts")
+                finally:
+                    del error  # its traceback holds this frame
             delay = self._delay(error, failed)
             telemetry.emit(
                 "voice.ws.reconnect",
                 {"attempt": failed, "delay_ms": delay * 1000},
                 {"doing": self._doing, "code": why},
             )
+            error = None  # its traceback holds this frame, and the connection that was lost
             await trio.sleep(delay)
 
     def _may_go_on(self, error: VoxloopError | None, failed: int) -> bool:
@@ -325,9 +342,9 @@ class Listening:
         backoff: float = min(4.0, 0.1 * 2**failed)
         return backoff * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
 
-    async def _begin(self, socket: RealtimeTransport) -> deque[ServerMessage]:
+    async def _begin(self, socket: RealtimeTransport) -> _Messages:
         """Set the session up; what came behind it."""
-        rest: deque[ServerMessage] = deque()
+        rest: _Messages = deque()
         self._hearing.expires_at = None
         await self._expect(socket, ev.SessionCreated, rest)
         await socket.send(self._setup)
@@ -339,12 +356,14 @@ class Listening:
         self,
         socket: RealtimeTransport,
         kind: type[ev.SessionCreated | ev.SessionUpdated],
-        rest: deque[ServerMessage],
+        rest: _Messages,
     ) -> None:
         with trio.move_on_after(self._opts.setup_timeout):
             while True:
                 while rest:
                     event = rest.popleft()
+                    if isinstance(event, ProtocolError):
+                        raise event
                     if isinstance(event, ev.ErrorEvent):
                         raise self._hearing.refusal(event.error)
                     if isinstance(event, ev.SessionCreated):
@@ -358,12 +377,15 @@ class Listening:
             phase="setup",
         )
 
-    async def _converse(self, socket: RealtimeTransport, rest: deque[ServerMessage]) -> None:
+    async def _converse(self, socket: RealtimeTransport, rest: _Messages) -> None:
         stage, hearing = self._stage, self._hearing
         last = time.monotonic()
         while True:
             for event in rest:
-                self._tell(hearing.heard(event, last))
+                if isinstance(event, ProtocolError):
+                    self._tell([StreamError(error=event, at=last)])
+                else:
+                    self._tell(hearing.heard(event, last))
             if hearing.finished:
                 return
             while len(stage.ready) >= _MAX_READY:
@@ -447,16 +469,28 @@ async def open_listening(listening: Listening) -> AsyncIterator[Listening]:
 
     **Cancellation:** the tasks end and the socket is closed.
     """
-    async with open_nursery() as nursery:
-        nursery.start_soon(listening.read)
-        nursery.start_soon(listening.write)
-        try:
-            await listening.opened()
-            yield listening
-        finally:
-            listening._stage.closed = True
-            nursery.cancel_scope.cancel()
+    stage = listening._stage
+    try:
+        async with open_nursery() as nursery:
+            nursery.start_soon(listening.read)
+            nursery.start_soon(listening.write)
+            try:
+                await listening.opened()
+                yield listening
+            finally:
+                stage.closed = True
+                nursery.cancel_scope.cancel()
+    finally:
+        stage.failure = None  # it was raised; its traceback holds the stream
 
 
-def _decoded(frames: list[Frame]) -> list[ServerMessage]:
-    return [decode_server(data) for frame in frames for data, _at in frame.messages]
+def _decoded(frames: list[Frame]) -> _Messages:
+    """What the frames say; one that cannot be read takes no other with it."""
+    decoded: _Messages = deque()
+    for frame in frames:
+        for data, _at in frame.messages:
+            try:
+                decoded.append(decode_server(data))
+            except ProtocolError as error:
+                decoded.append(error)
+    return decoded

@@ -18,6 +18,7 @@ SERVER_ALIASES: Final = {
     "response.audio.done": "response.output_audio.done",
     "response.audio_transcript.delta": "response.output_audio_transcript.delta",
     "response.audio_transcript.done": "response.output_audio_transcript.done",
+    "input_audio_transcription_completed": "conversation.item.input_audio_transcription.completed",
     "transcription_session.created": "session.created",
     "transcription_session.updated": "session.updated",
 }

@@ -34,6 +34,12 @@ impl Clients {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
+    /// Lets go of all clients: connections that wait for a request end now, others behind theirs.
+    pub(crate) fn forget(&self) {
+        let cache = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(std::mem::take(cache));
+    }
+
     fn keep(&self, key: Key, client: Client) -> Client {
         let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.len() >= CACHE_LIMIT {

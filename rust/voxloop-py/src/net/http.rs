@@ -1,5 +1,6 @@
 //! One HTTP request and its response.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,7 +35,9 @@ impl HttpHead {
 /// One HTTP request and its response.
 #[pyclass(frozen, module = "voxloop._native")]
 pub(crate) struct HttpCall {
-    call: core::HttpCall,
+    /// None once aborted: the traceback of an error may hold this object for a long time, and is
+    /// not to hold descriptors with it.
+    call: Mutex<Option<Arc<core::HttpCall>>>,
 }
 
 #[pymethods]
@@ -64,17 +67,18 @@ impl HttpCall {
         request.total_timeout = total_timeout.map(Duration::from_secs_f64);
         (request.tls, request.proxy, request.allow_insecure_key) = way_in(way);
         let call = py.detach(|| core::HttpCall::start(request));
-        Ok(Self { call: call.map_err(|failure| error::net(py, &failure))? })
+        let call = call.map_err(|failure| error::net(py, &failure))?;
+        Ok(Self { call: Mutex::new(Some(Arc::new(call))) })
     }
 
     fn fileno(&self) -> i32 {
-        self.call.recv_fileno()
+        self.call().map_or(-1, |call| call.recv_fileno())
     }
 
     /// The head, then pieces of the body, then None once the body is complete.
     fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
-        match self.call.drain() {
+        match self.call().and_then(|call| call.drain()) {
             Ok(core::Drained::Items(items)) => {
                 for item in items {
                     match item {
@@ -94,11 +98,13 @@ impl HttpCall {
     }
 
     fn send_fileno(&self) -> i32 {
-        self.call.send_fileno().unwrap_or(-1)
+        self.call().ok().and_then(|call| call.send_fileno()).unwrap_or(-1)
     }
 
     fn try_send(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<bool> {
-        match self.call.try_send(bytes_in(data)?) {
+        let data = bytes_in(data)?;
+        let call = self.call().map_err(core::TrySend::Closed);
+        match call.and_then(|call| call.try_send(data)) {
             Ok(()) => Ok(true),
             Err(core::TrySend::Full) => Ok(false),
             Err(core::TrySend::Closed(failure)) => Err(error::net(py, &failure)),
@@ -107,11 +113,26 @@ impl HttpCall {
 
     /// Says that a streamed body is complete.
     fn end_body(&self, py: Python<'_>) -> PyResult<()> {
-        self.call.end_body().map_err(|failure| error::net(py, &failure))
+        let ended = self.call().and_then(|call| call.end_body());
+        ended.map_err(|failure| error::net(py, &failure))
     }
 
     fn abort(&self) {
-        self.call.abort();
+        let call = self.call.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(call) = call {
+            call.abort();
+        }
+    }
+}
+
+impl HttpCall {
+    fn call(&self) -> Result<Arc<core::HttpCall>, core::NetError> {
+        let call = self.call.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        call.ok_or_else(|| core::NetError::Closed {
+            code: None,
+            reason: "aborted by the caller".to_owned(),
+            clean: false,
+        })
     }
 }
 

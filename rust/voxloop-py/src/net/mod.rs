@@ -129,6 +129,12 @@ pub(crate) fn shutdown(py: Python<'_>, timeout: f64) {
     py.detach(|| core::runtime::shutdown(Duration::from_secs_f64(timeout)));
 }
 
+/// Ends the connections that are kept for a next request.
+#[pyfunction]
+pub(crate) fn drop_idle_connections(py: Python<'_>) {
+    py.detach(core::runtime::drop_idle);
+}
+
 /// Connections and requests that have not ended.
 #[pyfunction]
 pub(crate) fn live_tasks() -> usize {
