@@ -20,6 +20,7 @@ from voxloop.agents import open_nursery
 from voxloop.audio import AudioChunk, CallbackSink, OnSound, Sink, Source
 from voxloop.net import MediaCut, MediaLink, MediaOptions, MediaReport, MediaStats
 from voxloop.realtime import inputs
+from voxloop.realtime.follow import Follower, wanted
 from voxloop.realtime.runner import Runner
 
 LocalVad: TypeAlias = Literal["network", "energy"]
@@ -143,10 +144,14 @@ async def attached(
         )
     link = await _open(runner, source, sink, options)
     media = Media(runner, link)
+    follower = Follower(runner, link)
     try:
         runner.bind_media(link)
+        runner.follower = follower
+        runner.follow()
         runner.feed(inputs.MediaAttached(source is not None, time.monotonic()))
         async with open_nursery() as nursery:
+            nursery.start_soon(follower.run)
             callback = sink.callback if isinstance(sink, CallbackSink) else None
             if callback is None:
                 nursery.start_soon(media.run, None)
@@ -163,16 +168,24 @@ async def attached(
             runner.cut_media()
             runner.media = None
             runner.feed(inputs.MediaAttached(False, time.monotonic()))
-        media.settle(await link.aclose())
+        try:
+            media.settle(await link.aclose())
+        finally:
+            follower.catch_up()
+            if runner.follower is follower:
+                runner.follower = None
 
 
 async def _open(
     runner: Runner, source: Source | None, sink: Sink | None, options: AttachOptions
 ) -> MediaLink:
     settings = runner.state.settings
+    native_source = None if source is None else await source.open_source()
+    native_sink = None if sink is None else await sink.open_sink()
+    sound, texts = wanted(runner)
     return MediaLink(
-        None if source is None else await source.open_source(),
-        None if sink is None else await sink.open_sink(),
+        native_source,
+        native_sink,
         MediaOptions(
             input_format=settings.input_format,
             output_format=settings.output_format,
@@ -181,6 +194,8 @@ async def _open(
             local_vad=options.local_vad,
             keep_seconds=options.keep_seconds,
             prefix=runner.state.prefix,
+            tap_sound=sound,
+            tap_texts=texts,
         ),
     )
 

@@ -15,6 +15,7 @@ from voxloop.net import AudioDelta, Frame, MediaCut, MediaLink
 from voxloop.realtime import effects, inputs, reducer
 from voxloop.realtime.connector import Connection, Connector
 from voxloop.realtime.events import AudioEvent, ErrorEvent, Event
+from voxloop.realtime.follow import Follower
 from voxloop.realtime.observe import Observer
 from voxloop.realtime.recording import Recording
 from voxloop.realtime.state import Backlog, State
@@ -58,6 +59,8 @@ class Runner:
     """Source and sink that are attached now."""
     _media_epoch = 0
     """Connection that they are bound to."""
+    follower: Follower | None = None
+    """Enters what they carry past this thread."""
 
     def __init__(
         self,
@@ -83,6 +86,11 @@ class Runner:
     def input_format(self) -> WireFormat:
         """What the server takes of the user's sound; it never changes."""
         return FORMATS[self.state.settings.input_format]
+
+    @property
+    def wire_wanted(self) -> bool:
+        """Whether someone reads all frames."""
+        return self.wire.wanted
 
     async def connect(self) -> None:
         """Make the first connection.
@@ -171,6 +179,23 @@ class Runner:
         if found is not None:
             self.feed(inputs.MediaCut(found, time.monotonic()))
 
+    def follow(self) -> None:
+        """Enter what attached media have carried, and see what is wanted of them from now on."""
+        if self.follower is not None:
+            self.follower.catch_up()
+
+    def record(self, recording: Recording) -> None:
+        """Enter in a recording what happens from now on."""
+        self.follow()
+        self.recordings = (*self.recordings, recording)
+        self.follow()
+
+    def unrecord(self, recording: Recording) -> None:
+        """Enter nothing more in it."""
+        self.follow()
+        self.recordings = tuple(other for other in self.recordings if other is not recording)
+        self.follow()
+
     def command(self, given: inputs.Input) -> None:
         """Feed a command of the application.
 
@@ -245,9 +270,10 @@ class Runner:
         outbox.put(data)
         if isinstance(event, rt.InputAudioBufferAppend):
             self.observer.audio_sent(event.audio, outbox.waiting, self.input_format)
-        self._on_wire("out", data, time.monotonic())
+        self.on_wire("out", data, time.monotonic())
 
-    def _on_wire(self, direction: Literal["in", "out"], data: str | bytes, at: float) -> None:
+    def on_wire(self, direction: Literal["in", "out"], data: str | bytes, at: float) -> None:
+        """A frame went over the wire: tell whoever wants all of them."""
         if self.wire.wanted:
             self.wire.publish(WireEvent(direction, data, at))
         for recording in self.recordings:
@@ -255,6 +281,7 @@ class Runner:
 
     def _end(self, effect: effects.End, at: float) -> None:
         self._error = effect.error
+        self.follow()
         self.observer.ended(effect, self.state, at)
         if self._connector.current is not None:
             self._connector.current.outbox.close()
@@ -278,14 +305,14 @@ class Runner:
         given: inputs.Input
         if isinstance(data, AudioDelta):
             for text, when in data.messages if self.wire.wanted or self.recordings else ():
-                self._on_wire("in", text, when)
+                self.on_wire("in", text, when)
             if self._quick(data, at):
                 return
             given = inputs.Sound(data, at)
         elif isinstance(data, MediaCut):
             given = inputs.MediaCut(data, at)
         else:
-            self._on_wire("in", data, at)
+            self.on_wire("in", data, at)
             try:
                 given = self._received(rt.decode_server(data), at)
             except ProtocolError as error:
@@ -301,7 +328,7 @@ class Runner:
     def _quick(self, data: AudioDelta, at: float) -> bool:
         """Handle sound of which nothing has to be told but the sound; False if there is more."""
         if data.taken:
-            self.observer.audio_taken(data.nbytes)
+            self.observer.audio_taken(data.nbytes, data.response_id, data.item_id)
             longer = reducer.steadily_taken(self.state, data, at)
             if longer is None:
                 return False
@@ -319,7 +346,7 @@ class Runner:
         if self.media is not None and isinstance(event, rt.ResponseOutputAudioDelta):
             place = (event.item_id, event.response_id, event.content_index)
             if self.media.deliver(*place, event.delta):
-                self.observer.audio_taken(len(event.delta))
+                self.observer.audio_taken(len(event.delta), event.response_id, event.item_id)
                 return inputs.SoundTaken(event, at)
         if (
             self.media is not None

@@ -47,6 +47,8 @@ pub(crate) struct Uplink {
     raw: Vec<i16>,
     wire: Vec<i16>,
     frame: usize,
+    /// When the latest samples of the source had come.
+    due_ns: u64,
 }
 
 impl Uplink {
@@ -68,6 +70,7 @@ impl Uplink {
             raw: Vec::new(),
             wire: Vec::new(),
             frame,
+            due_ns: 0,
         })
     }
 
@@ -82,9 +85,9 @@ impl Uplink {
     }
 
     async fn carry(&mut self) {
-        let mut due_ns = monotonic_ns();
+        self.due_ns = monotonic_ns();
         loop {
-            self.pump(due_ns).await;
+            self.pump(self.due_ns).await;
             if !self.source.is_live() && self.shared.binding().is_none() {
                 self.shared.bound.notified().await;
                 continue;
@@ -95,7 +98,7 @@ impl Uplink {
                 () = self.shared.bound.notified() => continue,
             };
             match supply {
-                Supply::Samples { due_ns: due } => due_ns = due,
+                Supply::Samples { due_ns } => self.due_ns = due_ns,
                 Supply::End => break,
                 Supply::Lost(message) => {
                     self.shared.reports.put(Report::DeviceLost(message));
@@ -127,6 +130,7 @@ impl Uplink {
     /// Cuts what was resampled into frames, and keeps them in the ring.
     fn enter(&mut self) {
         let (format, shared) = (self.shared.format, &self.shared);
+        shared.tap.up(self.due_ns, format.rate(), &self.wire);
         let _ = self.framer.process(&self.wire, |frame| {
             let mut bytes = Vec::with_capacity(frame.len() * format.width());
             format.encode(frame, &mut bytes);
@@ -172,11 +176,17 @@ impl Uplink {
                 return;
             }
             let samples = (bytes.len() / self.shared.format.width()) as u64;
-            if sender.send_text(codec::append(&bytes)).await.is_err() {
+            let event = codec::append(&bytes);
+            let copy = self.shared.tap.wants_texts().then(|| event.clone());
+            if sender.send_text(event).await.is_err() {
                 self.shared.unbind(number);
                 return;
             }
             lock(&self.shared.up).mark_sent(position + samples, run);
+            self.shared.counters.sent_up(samples);
+            if let Some(copy) = copy {
+                self.shared.tap.text(monotonic_ns(), copy);
+            }
             let frames = samples.div_ceil(self.frame as u64);
             let late = monotonic_ns().saturating_sub(due_ns);
             (0..frames).for_each(|_| self.shared.counters.frame_up(late));
