@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use voxloop_audio::{EnergyGate, Framer, Quality, Resampler, Tail, Vad, VadEvent, VadOutput};
 use voxloop_net::monotonic_ns;
 
@@ -12,6 +13,7 @@ use crate::error::Result;
 use crate::report::Report;
 use crate::shared::{Binding, Shared, lock};
 use crate::source::{Source, Supply};
+use crate::wire::WireFormat;
 
 /// Audio of one event when a new connection is given again what the old one had: 100 ms.
 const REPLAY_PER_SECOND: u32 = 10;
@@ -120,11 +122,27 @@ impl Uplink {
         if starts && let Some(cut) = self.shared.cut(Reason::Local, monotonic_ns(), true) {
             self.shared.reports.put(Report::Cut(cut));
         }
+        if let Some(frame) = self.as_it_is() {
+            self.shared.tap.up(self.due_ns, self.shared.format.rate(), &self.raw);
+            self.raw.clear();
+            lock(&self.shared.up).push(frame);
+            return;
+        }
         self.wire.clear();
         // Mono input cannot end inside a frame, which is all that either can refuse.
         let _ = self.resampler.process(&self.raw, &mut self.wire);
         self.raw.clear();
         self.enter();
+    }
+
+    /// What the source gave last, if it is a frame of the wire already.
+    fn as_it_is(&self) -> Option<Bytes> {
+        let shared = &self.shared;
+        let fits = shared.format == WireFormat::Pcm16
+            && self.source.sample_rate() == shared.format.rate()
+            && self.framer.pending_frames() == 0
+            && self.raw.len() == self.frame;
+        self.source.bytes().filter(|bytes| fits && bytes.len() == self.raw.len() * 2)
     }
 
     /// Cuts what was resampled into frames, and keeps them in the ring.
@@ -134,7 +152,7 @@ impl Uplink {
         let _ = self.framer.process(&self.wire, |frame| {
             let mut bytes = Vec::with_capacity(frame.len() * format.width());
             format.encode(frame, &mut bytes);
-            lock(&shared.up).push(&bytes);
+            lock(&shared.up).push(bytes.into());
         });
     }
 
@@ -145,7 +163,7 @@ impl Uplink {
         if let Some(rest) = self.framer.flush(Tail::Short) {
             let mut bytes = Vec::new();
             self.shared.format.encode(&rest, &mut bytes);
-            lock(&self.shared.up).push(&bytes);
+            lock(&self.shared.up).push(bytes.into());
         }
         let mut told = false;
         loop {

@@ -10,7 +10,7 @@ use voxloop_audio as audio;
 use voxloop_media as core;
 use voxloop_media::device;
 use voxloop_media::sink::{BatchSink, NullSink, WavSink};
-use voxloop_media::source::{Clip, ClipSource, PushHandle, Source};
+use voxloop_media::source::{Clip, ClipSource, PushHandle, Source, pooled};
 
 use crate::buffer::{AudioChunk, packed};
 use crate::error;
@@ -46,8 +46,13 @@ impl MediaSource {
         looped: bool,
         frame_ms: u32,
     ) -> PyResult<Self> {
-        let samples = chunk.i16s().map_err(|failure| error::audio(py, &failure))?;
-        let data = packed(samples.into_owned());
+        // Never the memory of a Python object: it would be let go on a network thread.
+        let data = if chunk.is_float() {
+            let samples = chunk.i16s().map_err(|failure| error::audio(py, &failure))?;
+            pooled(&packed(samples.into_owned()))
+        } else {
+            pooled(chunk.data())
+        };
         let sample_rate = chunk.layout().sample_rate();
         let clip = Clip { data, sample_rate, frame_ms, realtime, looped };
         Ok(Self::made_by(move || Ok(Box::new(ClipSource::new(clip)?))))
