@@ -74,11 +74,12 @@ class MediaStats:
         lost_up: Samples that were given up for want of a connection.
         kept_up: Samples since the last commit, kept for another connection.
         source_dropped: Samples of a microphone that were dropped because ten seconds waited.
-        device_underruns: Times that a speaker ran dry while there was sound to play.
+        device_underruns: Times that a speaker ran dry in the midst of sound.
         level_up: Peak of the user's latest piece of sound, 0 to 1.
         level_down: Peak of the latest block given to the sink, 0 to 1.
         blocks_down: Blocks given to the sink, of 20 ms or of what a speaker asks for.
-        late_blocks_down: Of those, more than 20 ms after they were due.
+        late_blocks_down: Of those, more than 20 ms after they were due; with a speaker, by the pace
+            at which it has asked so far, whoever was late: we, the sound server or the machine.
         worst_down: Seconds by which the latest of them was late.
         pieces_down: Audio events taken.
         late_pieces: Audio events dropped because their answer was stopped.
@@ -204,6 +205,10 @@ class MediaLink:
     def sent_up(self) -> tuple[int, int]:
         """Samples of the user's audio given to connections so far, and those that wait."""
         return self._native.sent_up()
+
+    def taken_bytes(self) -> int:
+        """Bytes of the answer's sound that were taken so far."""
+        return self._native.taken_bytes()
 
     def stats(self) -> MediaStats:
         """What has happened so far."""

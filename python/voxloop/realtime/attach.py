@@ -108,9 +108,10 @@ class Media:
                 self._tell(report, sounds)
 
     def settle(self, reports: list[MediaReport]) -> None:
-        """Enter what was told last; sound among it is too late."""
+        """Enter what was told last; sound among it is too late, and all is silent anyway."""
         for report in reports:
-            self._tell(report, None)
+            if report[0] != "silent":
+                self._tell(report, None)
 
     def _tell(self, report: MediaReport, sounds: trio.MemorySendChannel[AudioChunk] | None) -> None:
         name, value = report
@@ -143,6 +144,9 @@ async def attached(
             "media are attached to this session already; leave their block first"
         )
     link = await _open(runner, source, sink, options)
+    if runner.media is not None:  # attached while this was opened
+        await link.aclose()
+        raise ConcurrencyError("media were attached to this session meanwhile")
     media = Media(runner, link)
     follower = Follower(runner, link)
     try:
@@ -165,9 +169,10 @@ async def attached(
                 nursery.cancel_scope.cancel()
     finally:
         if runner.media is link:
+            link.unbind()  # so that it takes nothing more
             runner.cut_media()
             runner.media = None
-            runner.feed(inputs.MediaAttached(False, time.monotonic()))
+            runner.feed(inputs.MediaLeft(link.taken_bytes(), time.monotonic()))
         try:
             media.settle(await link.aclose())
         finally:

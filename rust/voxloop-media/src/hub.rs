@@ -11,12 +11,17 @@ use crate::incoming::{Incoming, Piece};
 /// A commit has nothing but ids; anything longer is something else.
 const LONGEST_COMMIT: usize = 4_096;
 
+/// What a piece takes whose sound a sink has.
+const NOTE_BYTES: usize = 128;
+
 /// What media do with what the server says; called on the network thread.
 pub trait Listener: Send + Sync {
     /// Sound came. Whether it was taken: played, or dropped for good.
     fn sound(&self, delta: &Delta) -> Taken;
     /// A commit or a clear of the user's audio is about to be queued by the caller.
     fn settling(&self);
+    /// Whether the messages that sound came in are wanted for themselves.
+    fn wants_texts(&self) -> bool;
     /// Something happened that may stop the sound; if it did, how.
     fn control(&self, control: &Control, at_ns: u64) -> Option<Cut>;
 }
@@ -69,8 +74,18 @@ impl Interpret<Incoming> for Hub {
     fn text(&self, text: Utf8Bytes, at_ns: u64) -> Reading<Incoming> {
         match event(&text) {
             Event::Audio(delta) => {
-                let taken = self.listener().map_or(Taken::No, |media| media.sound(&delta));
-                let bytes = text.len() + if taken == Taken::No { delta.audio.len() } else { 0 };
+                let media = self.listener();
+                let taken = media.as_ref().map_or(Taken::No, |media| media.sound(&delta));
+                let (text, bytes) = if taken == Taken::No {
+                    let bytes = text.len() + delta.audio.len();
+                    (text, bytes)
+                } else if media.is_some_and(|media| media.wants_texts()) {
+                    let bytes = text.len() + NOTE_BYTES;
+                    (text, bytes)
+                } else {
+                    // Nobody would look at it, and it must not fill the way of what counts.
+                    (Utf8Bytes::default(), NOTE_BYTES)
+                };
                 let piece = Piece::new(delta, text, at_ns, taken);
                 let wake = if taken == Taken::No { Wake::Soon } else { Wake::Later };
                 Reading::Made { item: Incoming::Piece(piece), bytes, wake }

@@ -24,7 +24,8 @@ pub struct Piece {
     pub dropped: bool,
     /// How many bytes of audio it is.
     pub audio_bytes: usize,
-    /// The messages it came in, each with its time of arrival.
+    /// The messages it came in, each with its time of arrival; empty texts where a sink has the
+    /// sound and nobody wants them.
     pub messages: Vec<(Utf8Bytes, u64)>,
 }
 

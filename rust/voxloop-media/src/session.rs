@@ -194,6 +194,11 @@ impl Media {
         (self.shared.counters.samples_up(), up.end() - up.sent())
     }
 
+    /// Bytes of the answer's sound that were taken so far.
+    pub fn taken_bytes(&self) -> u64 {
+        self.shared.down.as_ref().map_or(0, |down| lock(down).taken_bytes())
+    }
+
     /// What media have to tell.
     pub fn reports(&self) -> &Reports {
         &self.shared.reports

@@ -113,6 +113,10 @@ impl Listener for Shared {
         taken
     }
 
+    fn wants_texts(&self) -> bool {
+        self.tap.wants_texts()
+    }
+
     fn settling(&self) {
         lock(&self.up).mark();
     }

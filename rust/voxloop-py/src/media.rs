@@ -344,6 +344,11 @@ impl Media {
         self.inner.sent_up()
     }
 
+    /// Bytes of the answer's sound taken so far.
+    fn taken_bytes(&self) -> u64 {
+        self.inner.taken_bytes()
+    }
+
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.inner.close());
     }
