@@ -136,3 +136,25 @@ def test_audio_of_a_source_can_be_committed() -> None:
     d.feed(inputs.CommitAudio(None, d.at))
     assert d.refusal() is None
     assert d.types()[0] == "input_audio_buffer.commit"
+
+
+def test_media_that_follow_others_are_silent_when_they_have_played_theirs() -> None:
+    d = playing()
+    d.feed(inputs.MediaLeft(96_960, d.at))
+    assert states(d)[-1] != "speaking"
+    d.clear()
+    d.feed(inputs.Sound(Delta(960), d.at))  # type: ignore[arg-type]
+    assert states(d) == [], "it was on its way when the sink was let go"
+    d.part("response.output_audio.done")
+    d.done()
+    d.feed(inputs.MediaAttached(False, d.at))
+    d.at += 1.0
+    old = Cut("server", [], muted=[], at=d.at - 5.0)
+    d.respond()
+    d.created("r2")
+    d.feed(inputs.Sound(Delta(4_800, item_id="i2", response_id="r2"), d.at))  # type: ignore[arg-type]
+    cut(d, old)
+    assert states(d)[-1] == "speaking", "a cut of the media before says nothing of these"
+    d.done("r2")
+    d.feed(inputs.MediaSilent(4_800, d.at))
+    assert states(d)[-1] == "listening"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import os
+import re
+import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -189,6 +191,45 @@ async def test_a_blocked_trio_thread_costs_no_dropout(pulse: Server, tmp_path: P
     heard = sounding(captured(tmp_path / "raw"))
     assert heard.size == pytest.approx(4.0 * RATE, abs=0.01 * RATE)
     assert worst_gap_ms(heard) < 2.0
+
+
+async def test_blocks_that_a_device_asks_for_late_are_counted(pulse: Server) -> None:
+    async with session_with(long_answer()) as (_, session):
+        async with session.attach(sink=audio.Speaker()) as media:
+            await session.send_message("Go on.")
+            await reached(lambda: media.stats().played_frames > 12_000)
+            before = media.stats()
+            pulse.process.send_signal(signal.SIGSTOP)
+            try:
+                await trio.sleep(0.5)
+            finally:
+                pulse.process.send_signal(signal.SIGCONT)
+            await reached(lambda: media.stats().blocks_down > before.blocks_down + 5)
+            after = media.stats()
+    assert before.blocks_down > 0
+    assert after.late_blocks_down > before.late_blocks_down
+    assert after.worst_down >= 0.2
+
+
+async def test_a_speaker_that_ran_dry_holds_more(pulse: Server) -> None:
+    def held() -> int:
+        """Microseconds of our sound that the server holds."""
+        told = pulse.pactl("list", "sink-inputs")
+        return int(re.findall(r"Buffer Latency: (\d+) usec", told)[0])
+
+    async with session_with(long_answer()) as (_, session):
+        async with session.attach(sink=audio.Speaker(latency_ms=100)) as media:
+            await session.send_message("Go on.")
+            await reached(lambda: media.stats().played_frames > 12_000)
+            before = max([held() for _ in range(5)])
+            while media.stats().device_underruns < 4:
+                pulse.process.send_signal(signal.SIGSTOP)
+                await trio.sleep(0.4)
+                pulse.process.send_signal(signal.SIGCONT)
+                await trio.sleep(0.4)
+            await reached(lambda: held() > before + 50_000)
+            played = media.stats().played_frames
+            await reached(lambda: media.stats().played_frames > played + 12_000)
 
 
 async def test_opening_and_closing_leaves_nothing(pulse: Server) -> None:

@@ -104,8 +104,8 @@ class Speaker:
 
     Attributes:
         device: `Device.name`; None follows the default, also when that changes.
-        latency_ms: Sound that the sound server holds. Less answers sooner, and stutters on a busy
-            machine.
+        latency_ms: Sound that the sound server holds at first. Less answers sooner, and stutters on
+            a busy machine: each time it has run dry it holds half as much again, up to 400 ms.
         buffer_ms: Sound that must be there before playing begins; see `NullSink`.
 
     Raises:
@@ -113,11 +113,11 @@ class Speaker:
     """
 
     device: str | None = None
-    latency_ms: int = 40
+    latency_ms: int = 80
     buffer_ms: int = 60
 
     def __init__(
-        self, device: str | None = None, *, latency_ms: int = 40, buffer_ms: int = 60
+        self, device: str | None = None, *, latency_ms: int = 80, buffer_ms: int = 60
     ) -> None:
         object.__setattr__(self, "device", _name(device))
         object.__setattr__(self, "latency_ms", whole(latency_ms, "latency_ms", 5, 2_000))

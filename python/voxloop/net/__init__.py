@@ -16,7 +16,14 @@ from voxloop._native import AudioDelta, CutItem, MediaCut
 from voxloop.net._auth import KEY_SOURCES, ApiKey, Secret, find_api_key, resolve_api_key
 from voxloop.net._frame import Frame
 from voxloop.net._http import HttpOptions, HttpResponse, Part, SseEvent, request
-from voxloop.net._media import Interruption, MediaLink, MediaOptions, MediaReport, MediaStats
+from voxloop.net._media import (
+    Interruption,
+    MediaLink,
+    MediaOptions,
+    MediaReport,
+    MediaStats,
+    Tapped,
+)
 from voxloop.net._options import ConnectOptions
 from voxloop.net._retry import QUOTA_CODES, retry_delay
 from voxloop.net._runtime import configure
@@ -48,6 +55,7 @@ __all__ = [
     "ProtocolError",
     "Secret",
     "SseEvent",
+    "Tapped",
     "TlsFailed",
     "WebSocket",
     "WebSocketOptions",

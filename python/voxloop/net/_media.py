@@ -22,13 +22,15 @@ class MediaOptions:
     """How media behave.
 
     Attributes:
-        input_format: Audio to the server: ``pcm16``, ``g711_ulaw`` or ``g711_alaw``.
+        input_format: Audio to the server: ``pcm16``, ``pcmu`` or ``pcma`` (G.711).
         output_format: Audio from the server.
         frame_ms: Length of one event of the user's audio.
         barge_in: Speech that the server hears stops the answer.
         local_vad: Who else hears the user: ``"network"``, ``"energy"``, or None.
         keep_seconds: Audio since the last commit that is kept for another connection.
         prefix: Part of the ids of events that media send.
+        tap_sound: Sound is kept for `MediaLink.tapped` from the start.
+        tap_texts: Events for the connection are.
     """
 
     input_format: str = "pcm16"
@@ -38,6 +40,8 @@ class MediaOptions:
     local_vad: Literal["network", "energy"] | None = None
     keep_seconds: int = 30
     prefix: str = "media"
+    tap_sound: bool = False
+    tap_texts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +69,17 @@ class MediaStats:
         frames_up: Frames of the user's audio that were given to the connection.
         late_frames_up: Of those, more than 20 ms after they were due.
         worst_up: Seconds by which the latest of them was late.
+        sent_up: Samples that were given to connections; those sent again count again.
         position_up: Samples of the user's audio, at the wire's rate.
         lost_up: Samples that were given up for want of a connection.
         kept_up: Samples since the last commit, kept for another connection.
         source_dropped: Samples of a microphone that were dropped because ten seconds waited.
-        device_underruns: Times that a speaker ran dry while there was sound to play.
+        device_underruns: Times that a speaker ran dry in the midst of sound.
         level_up: Peak of the user's latest piece of sound, 0 to 1.
         level_down: Peak of the latest block given to the sink, 0 to 1.
         blocks_down: Blocks given to the sink, of 20 ms or of what a speaker asks for.
-        late_blocks_down: Of those, more than 20 ms after they were due.
+        late_blocks_down: Of those, more than 20 ms after they were due; with a speaker, by the pace
+            at which it has asked so far, whoever was late: we, the sound server or the machine.
         worst_down: Seconds by which the latest of them was late.
         pieces_down: Audio events taken.
         late_pieces: Audio events dropped because their answer was stopped.
@@ -89,6 +95,7 @@ class MediaStats:
     frames_up: int
     late_frames_up: int
     worst_up: float
+    sent_up: int
     position_up: int
     lost_up: int
     kept_up: int
@@ -108,6 +115,23 @@ class MediaStats:
     dropped_callback_frames: int
     interruptions: int
     recent: tuple[Interruption, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tapped:
+    """What went by media; times are ``time.monotonic()`` seconds.
+
+    Attributes:
+        up: The user's sound at the wire's rate, PCM16, each stretch with the time of its beginning.
+        down: The answer's sound as it was heard, at the sink's rate, in the same way.
+        texts: Events that were queued for the connection, each with its time.
+        dropped: Pieces and events that were left out, because more than 8 MiB of their kind waited.
+    """
+
+    up: list[tuple[float, AudioChunk]]
+    down: list[tuple[float, AudioChunk]]
+    texts: list[tuple[float, str]]
+    dropped: int
 
 
 class MediaLink:
@@ -137,6 +161,8 @@ class MediaLink:
             local_vad=options.local_vad,
             keep_seconds=options.keep_seconds,
             prefix=options.prefix,
+            tap_sound=options.tap_sound,
+            tap_texts=options.tap_texts,
         )
         self._inbox: Inbox[MediaReport] = Inbox(self._native)
         self._closed = False
@@ -166,6 +192,23 @@ class MediaLink:
     def heard(self, item_id: str) -> tuple[int, int, int, int] | None:
         """Milliseconds heard of a message, and its frames played, pending and dropped."""
         return self._native.heard(item_id)
+
+    def tap(self, *, sound: bool, texts: bool) -> None:
+        """Say whether sound, and events for the connection, are kept for `tapped` from now on."""
+        self._native.tap(sound, texts)
+
+    def tapped(self) -> Tapped:
+        """Take what went by since the last call, as far as it was wanted; also after `aclose`."""
+        up, down, texts, dropped = self._native.tapped()
+        return Tapped(up=up, down=down, texts=texts, dropped=dropped)
+
+    def sent_up(self) -> tuple[int, int]:
+        """Samples of the user's audio given to connections so far, and those that wait."""
+        return self._native.sent_up()
+
+    def taken_bytes(self) -> int:
+        """Bytes of the answer's sound that were taken so far."""
+        return self._native.taken_bytes()
 
     def stats(self) -> MediaStats:
         """What has happened so far."""

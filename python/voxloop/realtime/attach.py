@@ -20,6 +20,7 @@ from voxloop.agents import open_nursery
 from voxloop.audio import AudioChunk, CallbackSink, OnSound, Sink, Source
 from voxloop.net import MediaCut, MediaLink, MediaOptions, MediaReport, MediaStats
 from voxloop.realtime import inputs
+from voxloop.realtime.follow import Follower, wanted
 from voxloop.realtime.runner import Runner
 
 LocalVad: TypeAlias = Literal["network", "energy"]
@@ -107,9 +108,10 @@ class Media:
                 self._tell(report, sounds)
 
     def settle(self, reports: list[MediaReport]) -> None:
-        """Enter what was told last; sound among it is too late."""
+        """Enter what was told last; sound among it is too late, and all is silent anyway."""
         for report in reports:
-            self._tell(report, None)
+            if report[0] != "silent":
+                self._tell(report, None)
 
     def _tell(self, report: MediaReport, sounds: trio.MemorySendChannel[AudioChunk] | None) -> None:
         name, value = report
@@ -142,11 +144,18 @@ async def attached(
             "media are attached to this session already; leave their block first"
         )
     link = await _open(runner, source, sink, options)
+    if runner.media is not None:  # attached while this was opened
+        await link.aclose()
+        raise ConcurrencyError("media were attached to this session meanwhile")
     media = Media(runner, link)
+    follower = Follower(runner, link)
     try:
         runner.bind_media(link)
+        runner.follower = follower
+        runner.follow()
         runner.feed(inputs.MediaAttached(source is not None, time.monotonic()))
         async with open_nursery() as nursery:
+            nursery.start_soon(follower.run)
             callback = sink.callback if isinstance(sink, CallbackSink) else None
             if callback is None:
                 nursery.start_soon(media.run, None)
@@ -160,19 +169,28 @@ async def attached(
                 nursery.cancel_scope.cancel()
     finally:
         if runner.media is link:
+            link.unbind()  # so that it takes nothing more
             runner.cut_media()
             runner.media = None
-            runner.feed(inputs.MediaAttached(False, time.monotonic()))
-        media.settle(await link.aclose())
+            runner.feed(inputs.MediaLeft(link.taken_bytes(), time.monotonic()))
+        try:
+            media.settle(await link.aclose())
+        finally:
+            follower.catch_up()
+            if runner.follower is follower:
+                runner.follower = None
 
 
 async def _open(
     runner: Runner, source: Source | None, sink: Sink | None, options: AttachOptions
 ) -> MediaLink:
     settings = runner.state.settings
+    native_source = None if source is None else await source.open_source()
+    native_sink = None if sink is None else await sink.open_sink()
+    sound, texts = wanted(runner)
     return MediaLink(
-        None if source is None else await source.open_source(),
-        None if sink is None else await sink.open_sink(),
+        native_source,
+        native_sink,
         MediaOptions(
             input_format=settings.input_format,
             output_format=settings.output_format,
@@ -181,6 +199,8 @@ async def _open(
             local_vad=options.local_vad,
             keep_seconds=options.keep_seconds,
             prefix=runner.state.prefix,
+            tap_sound=sound,
+            tap_texts=texts,
         ),
     )
 

@@ -44,9 +44,17 @@ class SoundTaken:
 
 @dataclass(frozen=True, slots=True)
 class MediaAttached:
-    """Media were attached; ``source``: the user's audio comes from them. False when they left."""
+    """Media were attached; ``source``: the user's audio comes from them."""
 
     source: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLeft:
+    """Media were let go, after they had taken so many bytes of sound in all."""
+
+    taken_bytes: int
     at: float
 
 
@@ -286,6 +294,7 @@ Input: TypeAlias = (
     | Sound
     | SoundTaken
     | MediaAttached
+    | MediaLeft
     | MediaCut
     | MediaSilent
     | BadFrame

@@ -23,6 +23,8 @@ from voxloop.realtime.latency import TurnMetrics
 from voxloop.realtime.state import State
 from voxloop.realtime.telephone import WireFormat
 
+AUDIO_SENT = "realtime.audio.sent"
+
 
 @dataclass(slots=True)
 class Totals:
@@ -70,9 +72,32 @@ class Observer:
                 {"format": form.name},
             )
 
-    def audio_taken(self, nbytes: int) -> None:
+    def audio_carried(self, nbytes: int, queued_bytes: int, form: WireFormat) -> None:
+        """An attached source has sent so much of the user's audio since the last time."""
+        self._totals.audio_in_ms += nbytes / form.bytes_per_ms
+        if telemetry.enabled(AUDIO_SENT):
+            telemetry.emit(
+                AUDIO_SENT,
+                {
+                    "bytes": nbytes,
+                    "duration_ms": nbytes / form.bytes_per_ms,
+                    "queued_bytes": queued_bytes,
+                },
+                {"format": form.name, "attached": True},
+            )
+
+    def audio_taken(self, nbytes: int, response_id: str, item_id: str) -> None:
         """A sink has taken a piece of the answer's audio."""
-        self._totals.audio_out_ms += nbytes / self._form.bytes_per_ms
+        milliseconds = nbytes / self._form.bytes_per_ms
+        self._totals.audio_out_ms += milliseconds
+        if telemetry.enabled("realtime.audio.received"):
+            first = response_id not in self._heard
+            self._heard.add(response_id)
+            telemetry.emit(
+                "realtime.audio.received",
+                {"bytes": nbytes, "duration_ms": milliseconds, "first": int(first)},
+                {"response_id": response_id, "item_id": item_id, "attached": True},
+            )
 
     def event(self, event: Event, state: State) -> None:
         """The application was told."""

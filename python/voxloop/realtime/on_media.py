@@ -8,13 +8,24 @@ from msgspec import structs
 
 from voxloop.realtime import history, inputs, latency, on_response, responses
 from voxloop.realtime.events import AudioInterruptedEvent
+from voxloop.realtime.state import MediaState, evolved
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
 
 
 def attached(step: Step, given: inputs.MediaAttached) -> None:
-    """A source sends the user's audio from now on, or no longer."""
+    """A source sends the user's audio from now on, or the application does."""
     step.update(input=replace(step.state.input, attached=given.source))
+
+
+def left(step: Step, given: inputs.MediaLeft) -> None:
+    """All that media took is over; pieces of it may still be on their way here."""
+    base = step.state.media.base + given.taken_bytes
+    step.state = evolved(step.state, media=MediaState(base, given.at))
+    step.update(
+        input=replace(step.state.input, attached=False),
+        playback=replace(step.state.playback, silent=base),
+    )
 
 
 def taken(step: Step, given: inputs.SoundTaken) -> None:
@@ -50,11 +61,13 @@ def cut(step: Step, given: inputs.MediaCut) -> None:
         changed, entry = history.cut(step.state.history, item.item_id, item.heard_ms)
         step.history(changed, entry, "updated")
     responses.mute(step, found.muted)
-    _silent(step, found.taken_bytes)
+    if found.at >= step.state.media.left_at:  # else it is told of media that were let go since
+        _silent(step, found.taken_bytes)
     if found.reason == "local":  # the server may not have heard it, or not yet
         responses.cancel(step)
 
 
 def _silent(step: Step, taken_bytes: int) -> None:
-    ledger = step.state.playback
-    step.update(playback=structs.replace(ledger, silent=max(ledger.silent, taken_bytes)))
+    ledger, base = step.state.playback, step.state.media.base
+    silent = max(ledger.silent, base + taken_bytes)
+    step.update(playback=structs.replace(ledger, silent=silent))

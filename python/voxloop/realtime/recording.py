@@ -2,7 +2,8 @@
 
 The left channel is the user, the right one the agent as it was heard: from the moment it began to
 play, and no further than an interruption let it. Both stand at their time. A thread of its own
-writes; the session only puts things into a bounded mailbox, and what does not fit is counted.
+writes; the session only puts things into a bounded mailbox, and what does not fit is counted. What
+attached media carry comes here once a second; see `voxloop.realtime.follow`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ LEAVE_SECONDS = 5.0
 """How long leaving the block waits for the disk."""
 JITTER_FRAMES = 4_800
 """Pauses of the user's audio up to 200 ms are taken for jitter of the sender, not for silence."""
+PLAYED_FRAMES = 960
+"""The same for what a sink has played, whose times are exact: 40 ms."""
 RATE = 24_000
 
 Work: TypeAlias = Callable[[], None]
@@ -80,14 +83,28 @@ class Recording:
         )
 
     def user(self, chunk: AudioChunk, at: float) -> None:
-        """The user's audio was sent."""
-        data = self._wide[LEFT].process(chunk)
-        frames = len(data) // 2
-        spoken = round((at - self._began) * RATE) - frames
-        if spoken > self._user + JITTER_FRAMES:
+        """The user's audio was sent; its end had come by then."""
+        spoken = round((at - chunk.duration - self._began) * RATE)
+        if spoken > self._user + (JITTER_FRAMES if self._user else 0):
+            self._put(LEFT, self._user, self._wide[LEFT].flush())
             self._user = spoken
+        data = self._wide[LEFT].process(chunk)
         self._put(LEFT, self._user, data)
-        self._user += frames
+        self._user += len(data) // 2
+
+    def heard(self, chunk: AudioChunk, at: float) -> None:
+        """A sink has played the agent's audio from that time on: all of it is kept."""
+        start = round((at - self._began) * RATE)
+        if start > self._agent + PLAYED_FRAMES:
+            self._put(RIGHT, self._agent, self._wide[RIGHT].flush())
+            self._agent = start
+        data = self._wide[RIGHT].process(chunk)
+        self._put(RIGHT, self._agent, data)
+        self._agent += len(data) // 2
+
+    def left_out(self, pieces: int) -> None:
+        """Pieces and frames of attached media were lost before they came here."""
+        self._mailbox.dropped += pieces
 
     def event(self, event: Event) -> None:
         """The application was told."""
@@ -106,7 +123,7 @@ class Recording:
 
     def _put(self, channel: int, start: int, data: bytes) -> None:
         sound = self._sound
-        if sound is not None:
+        if sound is not None and data:
             self._mailbox.put(lambda: sound.write(channel, max(0, start), data), len(data))
 
     def _silence(self, start: int, end: int) -> None:
@@ -125,6 +142,8 @@ class Recording:
 
     def finish(self) -> None:
         """Nothing more comes."""
+        self._put(LEFT, self._user, self._wide[LEFT].flush())
+        self._put(RIGHT, self._agent, self._wide[RIGHT].flush())
         self._mailbox.finish()
 
 

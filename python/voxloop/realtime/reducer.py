@@ -159,6 +159,7 @@ _INPUTS: Final[dict[type[object], _Handler]] = {
     inputs.Sound: _sound,
     inputs.SoundTaken: on_media.taken,
     inputs.MediaAttached: on_media.attached,
+    inputs.MediaLeft: on_media.left,
     inputs.MediaCut: on_media.cut,
     inputs.MediaSilent: on_media.silent,
     inputs.BadFrame: _bad_frame,

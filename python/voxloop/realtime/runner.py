@@ -15,6 +15,7 @@ from voxloop.net import AudioDelta, Frame, MediaCut, MediaLink
 from voxloop.realtime import effects, inputs, quick, reducer
 from voxloop.realtime.connector import Connection, Connector
 from voxloop.realtime.events import AudioEvent, ErrorEvent, Event
+from voxloop.realtime.follow import Follower
 from voxloop.realtime.observe import Observer
 from voxloop.realtime.recording import Recording
 from voxloop.realtime.state import Backlog, State
@@ -59,6 +60,8 @@ class Runner:
     """Source and sink that are attached now."""
     _media_epoch = 0
     """Connection that they are bound to."""
+    follower: Follower | None = None
+    """Enters what they carry past this thread."""
 
     def __init__(
         self,
@@ -86,6 +89,11 @@ class Runner:
     def input_format(self) -> WireFormat:
         """What the server takes of the user's sound; it never changes."""
         return FORMATS[self.state.settings.input_format]
+
+    @property
+    def wire_wanted(self) -> bool:
+        """Whether someone reads all frames."""
+        return self.wire.wanted
 
     async def connect(self) -> None:
         """Make the first connection.
@@ -155,11 +163,6 @@ class Runner:
             raise UseAfterClose("the session is over: open another with realtime.open_session")
         raise self._error
 
-    def keep_frames(self) -> None:
-        """See to it that frames are kept as they were while somebody wants them, and only then."""
-        self._frames_wanted = self.wire.wanted or bool(self.recordings)
-        self._connector.keep_messages(self._frames_wanted)
-
     def bind_media(self, media: MediaLink) -> int:
         """Let media talk over the connection; samples of the user's audio that are sent again.
 
@@ -194,6 +197,25 @@ class Runner:
         if self.recordings:
             self._record_user(data, at)
         self._send(effects.Send(rt.InputAudioBufferAppend(audio=data)))
+
+    def follow(self) -> None:
+        """Enter what attached media have carried, and see what is wanted from now on."""
+        self._frames_wanted = self.wire.wanted or bool(self.recordings)
+        self._connector.keep_messages(self._frames_wanted)
+        if self.follower is not None:
+            self.follower.catch_up()
+
+    def record(self, recording: Recording) -> None:
+        """Enter in a recording what happens from now on."""
+        self.follow()
+        self.recordings = (*self.recordings, recording)
+        self.follow()
+
+    def unrecord(self, recording: Recording) -> None:
+        """Enter nothing more in it."""
+        self.follow()
+        self.recordings = tuple(other for other in self.recordings if other is not recording)
+        self.follow()
 
     def command(self, given: inputs.Input) -> None:
         """Feed a command of the application.
@@ -273,9 +295,10 @@ class Runner:
         if isinstance(event, rt.InputAudioBufferAppend):
             self.observer.audio_sent(event.audio, outbox.waiting, self.input_format)
         if self._frames_wanted:
-            self._on_wire("out", data, time.monotonic())
+            self.on_wire("out", data, time.monotonic())
 
-    def _on_wire(self, direction: Literal["in", "out"], data: str | bytes, at: float) -> None:
+    def on_wire(self, direction: Literal["in", "out"], data: str | bytes, at: float) -> None:
+        """A frame went over the wire: tell whoever wants all of them."""
         if self.wire.wanted:
             self.wire.publish(WireEvent(direction, data, at))
         for recording in self.recordings:
@@ -283,6 +306,7 @@ class Runner:
 
     def _end(self, effect: effects.End, at: float) -> None:
         self._error = effect.error
+        self.follow()
         self.observer.ended(effect, self.state, at)
         if self._connector.current is not None:
             self._connector.current.outbox.close()
@@ -310,7 +334,7 @@ class Runner:
         given: inputs.Input
         if isinstance(data, AudioDelta):
             for text, when in data.messages if self._frames_wanted else ():
-                self._on_wire("in", text, when)
+                self.on_wire("in", text, when)
             if self._sounded(data, at):
                 return
             given = inputs.Sound(data, at)
@@ -318,7 +342,7 @@ class Runner:
             given = inputs.MediaCut(data, at)
         else:
             if self._frames_wanted:
-                self._on_wire("in", data, at)
+                self.on_wire("in", data, at)
             try:
                 event = rt.decode_server(data)
             except ProtocolError as error:
@@ -338,7 +362,7 @@ class Runner:
     def _sounded(self, data: AudioDelta, at: float) -> bool:
         """Handle sound of which nothing has to be told but the sound; False if there is more."""
         if data.taken:
-            self.observer.audio_taken(data.nbytes)
+            self.observer.audio_taken(data.nbytes, data.response_id, data.item_id)
             longer = self._quick.taken(self.state, data, at)
             if longer is None:
                 return False
@@ -362,7 +386,7 @@ class Runner:
         if self.media is not None and isinstance(event, rt.ResponseOutputAudioDelta):
             place = (event.item_id, event.response_id, event.content_index)
             if self.media.deliver(*place, event.delta):
-                self.observer.audio_taken(len(event.delta))
+                self.observer.audio_taken(len(event.delta), event.response_id, event.item_id)
                 return inputs.SoundTaken(event, at)
         if (
             self.media is not None

@@ -150,15 +150,16 @@ class Session:
     async def wire_events(self) -> AsyncIterator[Subscription[WireEvent]]:
         """Open a channel for all frames from now on, as they are, in both directions.
 
-        The oldest are dropped beyond 32 MiB; ``dropped`` counts them.
+        The oldest are dropped beyond 32 MiB; ``dropped`` counts them. Those that attached media
+        send come up to a second late, with the time at which they were queued.
         """
         subscription = self._runner.wire.add()
-        self._runner.keep_frames()
+        self._runner.follow()
         try:
             yield subscription
         finally:
             self._runner.wire.remove(subscription)
-            self._runner.keep_frames()
+            self._runner.follow()
 
     @asynccontextmanager
     async def record(
@@ -184,14 +185,11 @@ class Session:
         async with recording(Path(path), redact=redact) as made:
             for direction, data in opening(self._runner.state):
                 made.frame(direction, data, time.monotonic(), self._runner.state.line.epoch)
-            self._runner.recordings = (*self._runner.recordings, made)
-            self._runner.keep_frames()
+            self._runner.record(made)
             try:
                 yield made
             finally:
-                left = tuple(other for other in self._runner.recordings if other is not made)
-                self._runner.recordings = left
-                self._runner.keep_frames()
+                self._runner.unrecord(made)
 
     # -- sound -----------------------------------------------------------------------------------
 

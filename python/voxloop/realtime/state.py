@@ -188,6 +188,19 @@ class InputBuffer:
     stopped_ms: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class MediaState:
+    """Media that were let go. What they took counts on in `Playback`, over those that follow.
+
+    Attributes:
+        base: Bytes that they had taken; those that are attached now count from there.
+        left_at: When the last of them was let go.
+    """
+
+    base: int = 0
+    left_at: float = float("-inf")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """A call of the model.
@@ -315,6 +328,7 @@ class State:
     input: InputBuffer = field(default_factory=InputBuffer)
     sequencer: Sequencer = field(default_factory=Sequencer)
     playback: Playback = field(default_factory=Playback)
+    media: MediaState = field(default_factory=MediaState)
     tools: ToolState = field(default_factory=ToolState)
     history: History = field(default_factory=History)
     latency: Ledger = field(default_factory=Ledger)

@@ -59,15 +59,25 @@ FORMATS: Final = {
 
 
 class Widener:
-    """Makes PCM16 at 24,000 Hz of chunks of one rate, without seams."""
+    """Makes PCM16 at 24,000 Hz of chunks, without seams as long as they have one rate."""
 
     def __init__(self) -> None:
         self._resampler: Resampler | None = None
+        self._rate = PCM24K.sample_rate
 
     def process(self, chunk: AudioChunk) -> bytes:
         """Take the next chunk; some milliseconds stay in the resampler."""
-        if chunk.sample_rate == PCM24K.sample_rate:
-            return bytes(chunk)
+        before = b"" if chunk.sample_rate == self._rate else self.flush()
+        self._rate = chunk.sample_rate
+        if self._rate == PCM24K.sample_rate:
+            return before + bytes(chunk)
         if self._resampler is None:
-            self._resampler = Resampler(chunk.sample_rate, PCM24K.sample_rate)
-        return bytes(self._resampler.process(chunk))
+            self._resampler = Resampler(self._rate, PCM24K.sample_rate)
+        return before + bytes(self._resampler.process(chunk))
+
+    def flush(self) -> bytes:
+        """What is held back; what comes next begins anew."""
+        if self._resampler is None:
+            return b""
+        rest, self._resampler = bytes(self._resampler.flush()), None
+        return rest

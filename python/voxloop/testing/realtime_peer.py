@@ -13,9 +13,9 @@ from typing import TypeAlias, cast
 import trio
 
 from voxloop.testing import script as s
+from voxloop.testing.telephone import bytes_per_ms, spoken
 
 Json: TypeAlias = dict[str, object]
-BYTES_PER_MS = 48
 DEFAULT_VOICE = "alloy"
 
 
@@ -229,7 +229,7 @@ class Peer:
 
     async def _truncate(self, _nursery: trio.Nursery, event: Json) -> None:
         item_id, end = str(event["item_id"]), cast("int", event["audio_end_ms"])
-        sent_ms = self._book.spoken.get(item_id, 0) / BYTES_PER_MS
+        sent_ms = self._book.spoken.get(item_id, 0) / bytes_per_ms(self.session, "output")
         if end < 0 or end > sent_ms:
             message = f"{end} ms lies beyond the {sent_ms:.1f} ms of audio of {item_id}"
             await self._error(event, "invalid_value", message, "audio_end_ms")
@@ -268,7 +268,7 @@ class Peer:
             self._book.active.stop("turn_detected")
             await self.wait_idle()
         await trio.sleep(step.seconds)
-        end = len(self.audio) // BYTES_PER_MS or 900
+        end = len(self.audio) // bytes_per_ms(self.session, "input") or 900
         await self.send("input_audio_buffer.speech_stopped", item_id=item_id, audio_end_ms=end)
         await self._commit_item(item_id, step.text)
         if vad and vad.get("create_response") is not False:
@@ -353,7 +353,8 @@ class Peer:
     async def _speak(self, running: Running, output: s.Say, where: Json) -> Json:
         place = {**where, "content_index": 0}
         item_id = str(where["item_id"])
-        sound, step = output.sound(), output.chunk_ms * BYTES_PER_MS
+        per_ms = bytes_per_ms(self.session, "output")
+        sound, step = spoken(self.session, output.sound()), output.chunk_ms * per_ms
         words = output.text.split()
         pieces = [sound[start : start + step] for start in range(0, len(sound), step)]
         for number, piece in enumerate(pieces):
@@ -364,7 +365,7 @@ class Peer:
                 self._book.spoken[item_id] = self._book.spoken.get(item_id, 0) + len(piece)
             encoded = base64.b64encode(piece).decode()
             await self.send("response.output_audio.delta", delta=encoded, **place)
-            await trio.sleep(output.pace * len(piece) / BYTES_PER_MS / 1000.0)
+            await trio.sleep(output.pace * len(piece) / per_ms / 1000.0)
         await self.send("response.output_audio.done", **place)
         await self.send("response.output_audio_transcript.done", transcript=output.text, **place)
         return {"type": "output_audio", "transcript": output.text}

@@ -53,7 +53,7 @@ class Replay:
     """A recording; made by `replay`.
 
     Attributes:
-        frames: All its frames, in order.
+        frames: All its frames, in the order of their times.
         redacted: Its words and its sound were left out.
         dropped: Frames that are missing in it.
     """
@@ -162,6 +162,7 @@ def replay(path: str | os.PathLike[str]) -> Replay:
             entry = _object(line, file, number)
             dropped = int(str(entry.get("dropped", dropped)))
             frames.append(_frame(entry, file, number))
+    frames.sort(key=lambda frame: frame.at)  # what attached media sent was written later
     return Replay(tuple(frames), redacted=bool(head.get("redacted")), dropped=dropped)
 
 

@@ -37,7 +37,8 @@ class Say:
 
     Attributes:
         text: What it says; sent as transcript, word by word.
-        audio: PCM16 mono at 24,000 Hz; None makes a tone of a quarter second a word.
+        audio: PCM16 mono at 24,000 Hz, sent as the session's output format has it; None makes a
+            tone of a quarter second a word.
         chunk_ms: Length of one audio event.
         pace: Seconds of waiting for each second of audio: 0 sends all at once, 1 is real time.
     """

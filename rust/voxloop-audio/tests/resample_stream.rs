@@ -179,3 +179,16 @@ fn what_cannot_be_done_is_refused() {
         assert_eq!(quality.name().parse::<Quality>().unwrap(), quality);
     }
 }
+
+#[test]
+fn an_output_that_is_used_again_does_not_grow_with_the_stream() {
+    for (from, to) in [(24_000, 24_000), (24_000, 48_000), (48_000, 8_000)] {
+        let mut resampler = Resampler::new(from, to, 1, Quality::High).unwrap();
+        let (input, mut out) = (vec![1_i16; 480], Vec::<i16>::new());
+        for _ in 0..5_000 {
+            out.clear();
+            resampler.process(&input, &mut out).unwrap();
+        }
+        assert!(out.capacity() < 10_000, "{from} to {to}: {}", out.capacity());
+    }
+}

@@ -14,6 +14,7 @@ use crate::bargein::Answers;
 use crate::codec::Delta;
 use crate::cut::CutItem;
 use crate::error::{MediaError, Result};
+use crate::heed::Heed;
 use crate::hub::Taken;
 use crate::wire::WireFormat;
 
@@ -91,6 +92,7 @@ pub struct Downlink {
     stats: DownlinkStats,
     samples: Vec<i16>,
     resampled: Vec<i16>,
+    heard: Heed,
 }
 
 impl Downlink {
@@ -122,7 +124,13 @@ impl Downlink {
             stats: DownlinkStats::default(),
             samples: Vec::new(),
             resampled: Vec::new(),
+            heard: Heed::default(),
         })
+    }
+
+    /// Frames per second of the sink.
+    pub fn sink_rate(&self) -> u32 {
+        self.settings.sink_rate
     }
 
     /// Which answers are running, and which were stopped.
@@ -252,11 +260,14 @@ impl Downlink {
     /// Fills a block for the sink with sound, or silence where there is none; how many frames of
     /// sound there are, which come first. They count as heard once [`Downlink::played`] says so.
     pub fn pull(&mut self, block: &mut [i16]) -> usize {
-        self.buffer.pull(block).unwrap_or(0)
+        let sound = self.buffer.pull(block).unwrap_or(0);
+        self.heard.pulled(&block[..sound]);
+        sound
     }
 
     /// Says that the sink has played frames of sound that were pulled.
     pub fn played(&mut self, frames: usize) {
+        self.heard.played(frames);
         let (wire, sink) = (self.settings.format.rate(), self.settings.sink_rate);
         let mut left = frames as u64;
         while let Some(stretch) = self.stretches.front_mut() {
@@ -273,6 +284,16 @@ impl Downlink {
             }
             self.stretches.pop_front();
         }
+    }
+
+    /// Says whether the sound itself is wanted, for [`Downlink::take_heard`].
+    pub fn keep_heard(&mut self, wanted: bool) {
+        self.heard.want(wanted);
+    }
+
+    /// The sound that was played since the last call; empty unless it is wanted.
+    pub fn take_heard(&mut self) -> Vec<i16> {
+        self.heard.take()
     }
 
     /// Whether the next block would be silence, and stays so until more comes.
@@ -334,6 +355,7 @@ impl Downlink {
             muted.push(active);
         }
         self.buffer.clear();
+        self.heard.forget();
         self.ledger.clear();
         self.resampler.reset();
         self.stretches.clear();

@@ -12,6 +12,9 @@ use crate::incoming::{Incoming, Piece};
 /// A commit has nothing but ids; anything longer is something else.
 const LONGEST_COMMIT: usize = 4_096;
 
+/// What a piece takes whose sound a sink has.
+const NOTE_BYTES: usize = 128;
+
 /// What media do with what the server says; called on the network thread.
 pub trait Listener: Send + Sync {
     /// Sound came. Whether it was taken: played, or dropped for good.
@@ -79,7 +82,7 @@ impl Interpret<Incoming> for Hub {
             Event::Audio(delta) => {
                 let taken = self.listener().map_or(Taken::No, |media| media.sound(&delta));
                 let mut piece = Piece::new(delta, at_ns, taken);
-                let mut bytes = piece.audio.as_ref().map_or(0, Vec::len);
+                let mut bytes = piece.audio.as_ref().map_or(NOTE_BYTES, Vec::len);
                 if !self.bare.load(Ordering::Relaxed) {
                     bytes += text.len();
                     piece.messages.push((text, at_ns));

@@ -62,19 +62,20 @@ impl Paced<'_> {
                 self.number += 1;
                 let late = now.saturating_sub(u64::try_from(due).unwrap_or(now));
                 self.shared.counters.block_down(late);
-                self.tick()?;
+                self.tick(u64::try_from(due).unwrap_or(now))?;
             }
             sleep(pace.wait).await;
         }
     }
 
-    fn tick(&mut self) -> Result<()> {
-        let (sound, silent) = {
+    fn tick(&mut self, due_ns: u64) -> Result<()> {
+        let (sound, silent, heard) = {
             let mut down = lock(self.down);
             let sound = down.pull(&mut self.block);
             down.played(sound);
-            (sound, down.fell_silent())
+            (sound, down.fell_silent(), down.take_heard())
         };
+        self.shared.tap.down(due_ns, self.rate, &heard);
         self.shared.counters.sound_down(&self.block);
         self.dry = sound < self.block.len();
         self.sink.write(&self.block, sound)?;

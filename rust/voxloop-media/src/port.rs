@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use voxloop_net::monotonic_ns;
+
 use crate::report::Report;
 use crate::shared::{Shared, lock};
+use crate::tap::duration_ns;
 
 /// The end of the way down, for whoever drives a device. Clones are the same end.
 #[derive(Clone)]
@@ -39,13 +42,15 @@ impl SinkPort {
     /// were pulled before the latest cut are in nobody's account any more and are passed over.
     pub fn played(&self, samples: usize, cuts: u64) {
         let Some(down) = &self.0.down else { return };
-        let silent = {
+        let (silent, heard, rate) = {
             let mut down = lock(down);
             if down.cuts() == cuts {
                 down.played(samples);
             }
-            down.fell_silent()
+            (down.fell_silent(), down.take_heard(), down.sink_rate())
         };
+        let start_ns = monotonic_ns().saturating_sub(duration_ns(heard.len(), rate));
+        self.0.tap.down(start_ns, rate, &heard);
         if let Some(taken_bytes) = silent {
             self.0.reports.put(Report::Silent { taken_bytes });
         }

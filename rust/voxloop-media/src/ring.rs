@@ -2,13 +2,17 @@
 
 use std::collections::VecDeque;
 
+use bytes::{Bytes, BytesMut};
+
 /// A bounded stretch of a stream of samples of one width; positions count from the stream's start.
 ///
 /// It is also the queue to the socket: what lies between [`Ring::sent`] and the end is still to be
 /// sent. Policy when full: the oldest samples go, and count as lost if they were never sent.
 #[derive(Debug)]
 pub struct Ring {
-    bytes: VecDeque<u8>,
+    /// As they came, each of whole samples: nothing is copied, and what is dropped is given back.
+    blocks: VecDeque<Bytes>,
+    held: usize,
     width: usize,
     capacity: usize,
     start: u64,
@@ -31,7 +35,8 @@ impl Ring {
     /// An empty ring for up to `capacity` samples of `width` bytes.
     pub fn new(width: usize, capacity: usize) -> Self {
         Self {
-            bytes: VecDeque::new(),
+            blocks: VecDeque::new(),
+            held: 0,
             width,
             capacity,
             start: 0,
@@ -45,16 +50,29 @@ impl Ring {
     }
 
     /// Appends whole samples.
-    pub fn push(&mut self, bytes: &[u8]) {
-        debug_assert!(bytes.len().is_multiple_of(self.width));
-        self.bytes.extend(bytes);
-        let excess = (self.bytes.len() / self.width).saturating_sub(self.capacity) as u64;
+    pub fn push(&mut self, block: Bytes) {
+        debug_assert!(block.len().is_multiple_of(self.width));
+        self.held += block.len();
+        self.blocks.push_back(block);
+        let excess = (self.held / self.width).saturating_sub(self.capacity) as u64;
         self.drop_until(self.start + excess);
     }
 
     fn drop_until(&mut self, position: u64) {
         let position = position.clamp(self.start, self.end());
-        self.bytes.drain(..(position - self.start) as usize * self.width);
+        let mut left = (position - self.start) as usize * self.width;
+        self.held -= left;
+        while left > 0
+            && let Some(block) = self.blocks.front_mut()
+        {
+            let now = left.min(block.len());
+            // Less than a block: the rest of it stays where it is.
+            drop(block.split_to(now));
+            left -= now;
+            if block.is_empty() {
+                self.blocks.pop_front();
+            }
+        }
         self.start = position;
         if self.sent < position {
             self.lost += position - self.sent;
@@ -69,7 +87,7 @@ impl Ring {
 
     /// Position behind the newest sample.
     pub fn end(&self) -> u64 {
-        self.start + (self.bytes.len() / self.width) as u64
+        self.start + (self.held / self.width) as u64
     }
 
     /// Position up to which the connection has been given everything.
@@ -83,10 +101,27 @@ impl Ring {
     }
 
     /// Up to `samples` samples that are to be sent next; empty when there are none.
-    pub fn unsent(&self, samples: usize) -> Vec<u8> {
-        let from = (self.sent - self.start) as usize * self.width;
-        let to = self.bytes.len().min(from + samples * self.width);
-        self.bytes.range(from..to).copied().collect()
+    pub fn unsent(&self, samples: usize) -> Bytes {
+        let unsent = (self.end() - self.sent) as usize * self.width;
+        // From the newest back to the one where it begins: most often there is one.
+        let (mut first, mut behind) = (self.blocks.len(), 0);
+        while behind < unsent && first > 0 {
+            first -= 1;
+            behind += self.blocks[first].len();
+        }
+        let wanted = unsent.min(samples * self.width);
+        let Some(block) = self.blocks.get(first) else { return Bytes::new() };
+        let skip = behind - unsent;
+        if block.len() - skip >= wanted {
+            return block.slice(skip..skip + wanted);
+        }
+        let mut joined = BytesMut::with_capacity(wanted);
+        joined.extend_from_slice(&block[skip..]);
+        for block in self.blocks.range(first + 1..) {
+            let now = block.len().min(wanted - joined.len());
+            joined.extend_from_slice(&block[..now]);
+        }
+        joined.freeze()
     }
 
     /// Number of the connection, to be given back to [`Ring::mark_sent`].
@@ -146,7 +181,7 @@ mod tests {
 
     fn filled(samples: u8) -> Ring {
         let mut ring = Ring::new(1, 100);
-        ring.push(&(0..samples).collect::<Vec<_>>());
+        ring.push((0..samples).collect::<Vec<_>>().into());
         ring
     }
 
@@ -157,9 +192,9 @@ mod tests {
     #[test]
     fn what_is_kept_is_sent_again() {
         let mut ring = filled(10);
-        assert_eq!(ring.unsent(4), [0, 1, 2, 3]);
+        assert_eq!(ring.unsent(4)[..], [0, 1, 2, 3]);
         sent(&mut ring, 8);
-        assert_eq!(ring.unsent(4), [8, 9]);
+        assert_eq!(ring.unsent(4)[..], [8, 9]);
         let before = ring.run();
         assert_eq!(ring.rewind(), 8);
         ring.mark_sent(10, before); // of the connection that is gone
@@ -196,13 +231,40 @@ mod tests {
     }
 
     #[test]
+    fn blocks_are_cut_and_joined_as_they_are_wanted() {
+        let mut ring = Ring::new(2, 1_000);
+        for block in [&[0_u8, 1, 2, 3][..], &[4, 5], &[6, 7, 8, 9, 10, 11]] {
+            ring.push(Bytes::copy_from_slice(block));
+        }
+        assert_eq!(ring.unsent(1)[..], [0, 1]);
+        assert_eq!(ring.unsent(4)[..], (0..8).collect::<Vec<u8>>());
+        sent(&mut ring, 1);
+        assert_eq!(ring.unsent(2)[..], [2, 3, 4, 5]);
+        assert_eq!(ring.unsent(99)[..], (2..12).collect::<Vec<u8>>());
+        ring.settled();
+        assert_eq!(ring.start(), 1);
+        assert_eq!(ring.unsent(1)[..], [2, 3]);
+        sent(&mut ring, 4);
+        ring.settled();
+        assert_eq!((ring.start(), ring.end(), &ring.unsent(9)[..]), (4, 6, &[8, 9, 10, 11][..]));
+        sent(&mut ring, 6);
+        assert!(ring.unsent(9).is_empty());
+        assert_eq!(ring.rewind(), 2);
+        assert_eq!(ring.unsent(9)[..], [8, 9, 10, 11]);
+        ring.settled();
+        sent(&mut ring, 6);
+        ring.settled();
+        assert_eq!((ring.start(), ring.blocks.len()), (6, 0));
+    }
+
+    #[test]
     fn a_full_ring_loses_its_oldest_and_says_so() {
         let mut ring = Ring::new(2, 4);
-        ring.push(&[0; 8]);
+        ring.push(vec![0; 8].into());
         sent(&mut ring, 3);
-        ring.push(&[1; 4]);
+        ring.push(vec![1; 4].into());
         assert_eq!((ring.start(), ring.sent(), ring.lost()), (2, 3, 0));
-        ring.push(&[2; 6]);
+        ring.push(vec![2; 6].into());
         assert_eq!((ring.start(), ring.sent(), ring.end(), ring.lost()), (5, 5, 9, 2));
     }
 }

@@ -21,6 +21,7 @@ use crate::shared::{Binding, Shared, lock};
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::stats::{Counters, MediaStats};
+use crate::tap::{Tap, Tapped};
 use crate::uplink::{Detector, Uplink};
 use crate::wire::WireFormat;
 
@@ -50,6 +51,8 @@ pub struct MediaSettings {
     pub keep_s: u32,
     /// Part of the ids of events that media send.
     pub prefix: String,
+    /// Whether sound, and events for the connection, are kept from the start; see [`Media::tap`].
+    pub tap: (bool, bool),
 }
 
 /// A sink with its rate and the depth of the buffer before it.
@@ -100,36 +103,11 @@ impl Media {
         source: Option<Box<dyn Source>>,
         sink: Option<SinkSetup>,
     ) -> Result<Self> {
-        let (rate, frame_ms) = (settings.input.rate(), settings.frame_ms);
-        if !(5..=1_000).contains(&frame_ms) {
-            let text = format!("frames of {frame_ms} ms; wanted 5 to 1000");
-            return Err(MediaError::Config(text));
-        }
-        let down = sink.as_ref().map(|setup| {
-            Downlink::new(DownlinkSettings {
-                format: settings.output,
-                sink_rate: setup.sample_rate,
-                target_ms: setup.buffer_ms,
-                capacity_s: CAPACITY_S,
-            })
-        });
-        let shared = Arc::new(Shared {
-            down: down.transpose()?.map(Mutex::new),
-            sounded: Notify::new(),
-            up: Mutex::new(Ring::new(settings.input.width(), (settings.keep_s * rate) as usize)),
-            format: settings.input,
-            binding: Mutex::new(None),
-            bound: Notify::new(),
-            reports: Arc::new(Reports::new()?),
-            counters: Counters::default(),
-            barge_in: settings.barge_in,
-            prefix: settings.prefix,
-            ids: AtomicU64::new(0),
-            closing: watch::Sender::new(false),
-        });
+        let (frame_ms, local_vad) = (settings.frame_ms, settings.local_vad);
+        let shared = Arc::new(shared(settings, sink.as_ref())?);
         let uplink = match source {
             Some(source) => {
-                let detector = detector(settings.local_vad, source.sample_rate())?;
+                let detector = detector(local_vad, source.sample_rate())?;
                 Some(Uplink::new(Arc::clone(&shared), source, frame_ms, detector)?)
             }
             None => None,
@@ -197,6 +175,30 @@ impl Media {
         lock(self.shared.down.as_ref()?).heard(item_id)
     }
 
+    /// Says whether sound, and events for the connection, are to be kept for [`Media::tapped`].
+    pub fn tap(&self, sound: bool, texts: bool) {
+        self.shared.tap.want(sound, texts);
+        if let Some(down) = &self.shared.down {
+            lock(down).keep_heard(sound);
+        }
+    }
+
+    /// Takes what went by since the last time, as far as it was wanted.
+    pub fn tapped(&self) -> Tapped {
+        self.shared.tap.take()
+    }
+
+    /// Samples of the user's audio that were given to connections so far, and how many wait.
+    pub fn sent_up(&self) -> (u64, u64) {
+        let up = lock(&self.shared.up);
+        (self.shared.counters.samples_up(), up.end() - up.sent())
+    }
+
+    /// Bytes of the answer's sound that were taken so far.
+    pub fn taken_bytes(&self) -> u64 {
+        self.shared.down.as_ref().map_or(0, |down| lock(down).taken_bytes())
+    }
+
     /// What media have to tell.
     pub fn reports(&self) -> &Reports {
         &self.shared.reports
@@ -252,6 +254,45 @@ async fn run(shared: Arc<Shared>, uplink: Option<Uplink>, sink: Option<(Box<dyn 
     let mut closing = shared.closing.subscribe();
     let _ = closing.wait_for(|closing| *closing).await;
     shared.reports.put(Report::Closed);
+}
+
+/// What the tasks share, with nothing in it.
+fn shared(settings: MediaSettings, sink: Option<&SinkSetup>) -> Result<Shared> {
+    let (rate, frame_ms) = (settings.input.rate(), settings.frame_ms);
+    if !(5..=1_000).contains(&frame_ms) {
+        let text = format!("frames of {frame_ms} ms; wanted 5 to 1000");
+        return Err(MediaError::Config(text));
+    }
+    let down = sink.map(|setup| {
+        Downlink::new(DownlinkSettings {
+            format: settings.output,
+            sink_rate: setup.sample_rate,
+            target_ms: setup.buffer_ms,
+            capacity_s: CAPACITY_S,
+        })
+    });
+    let mut down = down.transpose()?;
+    let tap = Tap::default();
+    let (sound, texts) = settings.tap;
+    tap.want(sound, texts);
+    if let Some(down) = &mut down {
+        down.keep_heard(sound);
+    }
+    Ok(Shared {
+        down: down.map(Mutex::new),
+        sounded: Notify::new(),
+        up: Mutex::new(Ring::new(settings.input.width(), (settings.keep_s * rate) as usize)),
+        format: settings.input,
+        binding: Mutex::new(None),
+        bound: Notify::new(),
+        reports: Arc::new(Reports::new()?),
+        counters: Counters::default(),
+        tap,
+        barge_in: settings.barge_in,
+        prefix: settings.prefix,
+        ids: AtomicU64::new(0),
+        closing: watch::Sender::new(false),
+    })
 }
 
 fn detector(kind: Option<LocalVad>, rate: u32) -> Result<Option<Detector>> {

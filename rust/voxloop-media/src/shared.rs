@@ -13,6 +13,7 @@ use crate::hub::{Listener, Taken};
 use crate::report::Reports;
 use crate::ring::Ring;
 use crate::stats::{Counters, Interruption};
+use crate::tap::Tap;
 use crate::wire::WireFormat;
 
 /// Locks, whatever a panicking holder left: every critical section keeps its state whole.
@@ -39,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) bound: Notify,
     pub(crate) reports: Arc<Reports>,
     pub(crate) counters: Counters,
+    /// For whoever writes down what goes by.
+    pub(crate) tap: Tap,
     /// The user's speech stops the answer.
     pub(crate) barge_in: bool,
     /// Part of all event ids made here.
@@ -86,7 +89,11 @@ impl Shared {
             for item in items.iter_mut().filter(|item| item.in_conversation) {
                 let id = self.new_id("truncate");
                 let event = codec::truncate(&id, &item.item_id, item.content_index, item.heard_ms);
+                let copy = self.tap.wants_texts().then(|| event.clone());
                 item.sent = binding.sender.try_send_text(event).is_ok();
+                if let Some(copy) = copy.filter(|_| item.sent) {
+                    self.tap.text(monotonic_ns(), copy);
+                }
             }
         }
         let took_ns = monotonic_ns().saturating_sub(at_ns);

@@ -35,6 +35,8 @@ pub struct MediaStats {
     pub late_frames_up: u64,
     /// The latest of them, in nanoseconds.
     pub worst_up_ns: u64,
+    /// Samples of the user's audio that were given to connections; sent again, they count again.
+    pub sent_up: u64,
     /// Samples of the user's audio so far, at the wire's rate.
     pub position_up: u64,
     /// Samples dropped before they could be sent.
@@ -70,6 +72,7 @@ pub struct MediaStats {
 pub(crate) struct Counters {
     frames_up: AtomicU64,
     late_up: AtomicU64,
+    samples_up: AtomicU64,
     worst_up: AtomicU64,
     blocks: AtomicU64,
     late_blocks: AtomicU64,
@@ -87,6 +90,14 @@ impl Counters {
         self.frames_up.fetch_add(1, Ordering::Relaxed);
         self.late_up.fetch_add(u64::from(late_ns > LATE_NS), Ordering::Relaxed);
         self.worst_up.fetch_max(late_ns, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sent_up(&self, samples: u64) {
+        self.samples_up.fetch_add(samples, Ordering::Relaxed);
+    }
+
+    pub(crate) fn samples_up(&self) -> u64 {
+        self.samples_up.load(Ordering::Relaxed)
     }
 
     pub(crate) fn block_down(&self, late_ns: u64) {
@@ -126,6 +137,7 @@ impl Counters {
             frames_up: load(&self.frames_up),
             late_frames_up: load(&self.late_up),
             worst_up_ns: load(&self.worst_up),
+            sent_up: load(&self.samples_up),
             blocks_down: load(&self.blocks),
             late_blocks_down: load(&self.late_blocks),
             worst_down_ns: load(&self.worst_block),

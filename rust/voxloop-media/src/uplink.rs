@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use voxloop_audio::{EnergyGate, Framer, Quality, Resampler, Tail, Vad, VadEvent, VadOutput};
 use voxloop_net::monotonic_ns;
 
@@ -12,6 +13,7 @@ use crate::error::Result;
 use crate::report::Report;
 use crate::shared::{Binding, Shared, lock};
 use crate::source::{Source, Supply};
+use crate::wire::WireFormat;
 
 /// Audio of one event when a new connection is given again what the old one had: 100 ms.
 const REPLAY_PER_SECOND: u32 = 10;
@@ -47,6 +49,8 @@ pub(crate) struct Uplink {
     raw: Vec<i16>,
     wire: Vec<i16>,
     frame: usize,
+    /// When the latest samples of the source had come.
+    due_ns: u64,
 }
 
 impl Uplink {
@@ -68,6 +72,7 @@ impl Uplink {
             raw: Vec::new(),
             wire: Vec::new(),
             frame,
+            due_ns: 0,
         })
     }
 
@@ -82,9 +87,9 @@ impl Uplink {
     }
 
     async fn carry(&mut self) {
-        let mut due_ns = monotonic_ns();
+        self.due_ns = monotonic_ns();
         loop {
-            self.pump(due_ns).await;
+            self.pump(self.due_ns).await;
             if !self.source.is_live() && self.shared.binding().is_none() {
                 self.shared.bound.notified().await;
                 continue;
@@ -95,7 +100,7 @@ impl Uplink {
                 () = self.shared.bound.notified() => continue,
             };
             match supply {
-                Supply::Samples { due_ns: due } => due_ns = due,
+                Supply::Samples { due_ns } => self.due_ns = due_ns,
                 Supply::End => break,
                 Supply::Lost(message) => {
                     self.shared.reports.put(Report::DeviceLost(message));
@@ -117,6 +122,12 @@ impl Uplink {
         if starts && let Some(cut) = self.shared.cut(Reason::Local, monotonic_ns(), true) {
             self.shared.reports.put(Report::Cut(cut));
         }
+        if let Some(frame) = self.as_it_is() {
+            self.shared.tap.up(self.due_ns, self.shared.format.rate(), &self.raw);
+            self.raw.clear();
+            lock(&self.shared.up).push(frame);
+            return;
+        }
         self.wire.clear();
         // Mono input cannot end inside a frame, which is all that either can refuse.
         let _ = self.resampler.process(&self.raw, &mut self.wire);
@@ -124,13 +135,24 @@ impl Uplink {
         self.enter();
     }
 
+    /// What the source gave last, if it is a frame of the wire already.
+    fn as_it_is(&self) -> Option<Bytes> {
+        let shared = &self.shared;
+        let fits = shared.format == WireFormat::Pcm16
+            && self.source.sample_rate() == shared.format.rate()
+            && self.framer.pending_frames() == 0
+            && self.raw.len() == self.frame;
+        self.source.bytes().filter(|bytes| fits && bytes.len() == self.raw.len() * 2)
+    }
+
     /// Cuts what was resampled into frames, and keeps them in the ring.
     fn enter(&mut self) {
         let (format, shared) = (self.shared.format, &self.shared);
+        shared.tap.up(self.due_ns, format.rate(), &self.wire);
         let _ = self.framer.process(&self.wire, |frame| {
             let mut bytes = Vec::with_capacity(frame.len() * format.width());
             format.encode(frame, &mut bytes);
-            lock(&shared.up).push(&bytes);
+            lock(&shared.up).push(bytes.into());
         });
     }
 
@@ -141,7 +163,7 @@ impl Uplink {
         if let Some(rest) = self.framer.flush(Tail::Short) {
             let mut bytes = Vec::new();
             self.shared.format.encode(&rest, &mut bytes);
-            lock(&self.shared.up).push(&bytes);
+            lock(&self.shared.up).push(bytes.into());
         }
         let mut told = false;
         loop {
@@ -172,11 +194,17 @@ impl Uplink {
                 return;
             }
             let samples = (bytes.len() / self.shared.format.width()) as u64;
-            if sender.send_text(codec::append(&bytes)).await.is_err() {
+            let event = codec::append(&bytes);
+            let copy = self.shared.tap.wants_texts().then(|| event.clone());
+            if sender.send_text(event).await.is_err() {
                 self.shared.unbind(number);
                 return;
             }
             lock(&self.shared.up).mark_sent(position + samples, run);
+            self.shared.counters.sent_up(samples);
+            if let Some(copy) = copy {
+                self.shared.tap.text(monotonic_ns(), copy);
+            }
             let frames = samples.div_ceil(self.frame as u64);
             let late = monotonic_ns().saturating_sub(due_ns);
             (0..frames).for_each(|_| self.shared.counters.frame_up(late));

@@ -16,17 +16,17 @@ pub enum WireFormat {
 }
 
 impl WireFormat {
-    /// The format of a name: `pcm16`, `g711_ulaw` or `g711_alaw`.
+    /// The format of a name: `pcm16`, `pcmu` or `g711_ulaw`, `pcma` or `g711_alaw`.
     ///
     /// # Errors
     /// [`MediaError::Config`] for another name.
     pub fn named(name: &str) -> Result<Self> {
         match name {
             "pcm16" => Ok(Self::Pcm16),
-            "g711_ulaw" => Ok(Self::Ulaw),
-            "g711_alaw" => Ok(Self::Alaw),
+            "pcmu" | "g711_ulaw" => Ok(Self::Ulaw),
+            "pcma" | "g711_alaw" => Ok(Self::Alaw),
             _ => Err(MediaError::Config(format!(
-                "{name:?} is no wire format; wanted pcm16, g711_ulaw or g711_alaw"
+                "{name:?} is no wire format; wanted pcm16, pcmu or pcma"
             ))),
         }
     }
@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn every_format_comes_back() {
-        for format in ["pcm16", "g711_ulaw", "g711_alaw"].map(|n| WireFormat::named(n).unwrap()) {
+        for name in ["pcm16", "pcmu", "pcma", "g711_ulaw", "g711_alaw"] {
+            let format = WireFormat::named(name).unwrap();
             let (mut bytes, mut back) = (Vec::new(), Vec::new());
             let samples: Vec<i16> = vec![0, 8, -8, 1_000, -20_000, 32_000];
             format.encode(&samples, &mut bytes);

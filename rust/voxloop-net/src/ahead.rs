@@ -30,7 +30,12 @@ impl Ahead {
     /// Fills `buf` from what is there, or by `read`, which gets a larger buffer in a burst.
     ///
     /// Returns what `read` has brought, for the books: an empty slice if it was not called.
-    pub(crate) fn poll<F, G>(&mut self, buf: &mut ReadBuf<'_>, read: F, seen: G) -> Poll<io::Result<()>>
+    pub(crate) fn poll<F, G>(
+        &mut self,
+        buf: &mut ReadBuf<'_>,
+        read: F,
+        seen: G,
+    ) -> Poll<io::Result<()>>
     where
         F: FnOnce(&mut ReadBuf<'_>) -> Poll<io::Result<()>>,
         G: FnOnce(&[u8]),

@@ -10,7 +10,7 @@ use voxloop_audio as audio;
 use voxloop_media as core;
 use voxloop_media::device;
 use voxloop_media::sink::{BatchSink, NullSink, WavSink};
-use voxloop_media::source::{Clip, ClipSource, PushHandle, Source};
+use voxloop_media::source::{Clip, ClipSource, PushHandle, Source, pooled};
 
 use crate::buffer::{AudioChunk, packed};
 use crate::error;
@@ -46,8 +46,13 @@ impl MediaSource {
         looped: bool,
         frame_ms: u32,
     ) -> PyResult<Self> {
-        let samples = chunk.i16s().map_err(|failure| error::audio(py, &failure))?;
-        let data = packed(samples.into_owned());
+        // Never the memory of a Python object: it would be let go on a network thread.
+        let data = if chunk.is_float() {
+            let samples = chunk.i16s().map_err(|failure| error::audio(py, &failure))?;
+            pooled(&packed(samples.into_owned()))
+        } else {
+            pooled(chunk.data())
+        };
         let sample_rate = chunk.layout().sample_rate();
         let clip = Clip { data, sample_rate, frame_ms, realtime, looped };
         Ok(Self::made_by(move || Ok(Box::new(ClipSource::new(clip)?))))
@@ -177,15 +182,20 @@ impl PushQueue {
 /// A running source and sink.
 #[pyclass(frozen, module = "voxloop._native")]
 pub(crate) struct Media {
-    media: core::Media,
+    inner: core::Media,
     sink_format: Option<audio::Format>,
+    input_rate: u32,
 }
+
+/// Sound of the user and sound that was heard, each with the time of its first sample; events for the
+/// connection, each with its time; and how many of all these were left out.
+type TappedRow = (Vec<(f64, AudioChunk)>, Vec<(f64, AudioChunk)>, Vec<(f64, String)>, u64);
 
 #[pymethods]
 impl Media {
     #[new]
     #[pyo3(signature = (*, source, sink, input_format, output_format, frame_ms, barge_in,
-        local_vad, keep_seconds, prefix))]
+        local_vad, keep_seconds, prefix, tap_sound, tap_texts))]
     #[allow(clippy::too_many_arguments)] // keyword-only in Python, one per setting
     fn new(
         py: Python<'_>,
@@ -198,6 +208,8 @@ impl Media {
         local_vad: Option<&str>,
         keep_seconds: u32,
         prefix: String,
+        tap_sound: bool,
+        tap_texts: bool,
     ) -> PyResult<Self> {
         let raised = |failure: core::MediaError| error::media(py, &failure);
         let used = || error::misuse(py, "UseAfterClose", "a source or sink is attached only once");
@@ -214,7 +226,9 @@ impl Media {
             local_vad,
             keep_s: keep_seconds,
             prefix,
+            tap: (tap_sound, tap_texts),
         };
+        let input_rate = settings.input.rate();
         let source = match source {
             Some(source) => Some(take(&source.make).ok_or_else(used)?),
             None => None,
@@ -232,7 +246,7 @@ impl Media {
             let source = source.map(|make| make()).transpose()?;
             core::Media::open(settings, source, setup)
         });
-        Ok(Self { media: opened.map_err(raised)?, sink_format })
+        Ok(Self { inner: opened.map_err(raised)?, sink_format, input_rate })
     }
 
     /// Goes on over a connection; samples of the user's audio that are sent again.
@@ -240,16 +254,16 @@ impl Media {
         let hub = socket.hub().ok_or_else(|| {
             error::misuse(py, "ConfigError", "this connection does not decode audio")
         })?;
-        Ok(self.media.bind(hub, socket.client().sender()))
+        Ok(self.inner.bind(hub, socket.client().sender()))
     }
 
     fn unbind(&self) {
-        self.media.unbind();
+        self.inner.unbind();
     }
 
     /// Silences the sink at once; None if there was nothing to stop.
     fn cut(&self) -> Option<MediaCut> {
-        self.media.cut().map(MediaCut::from)
+        self.inner.cut().map(MediaCut::from)
     }
 
     /// Sound that came as text; whether the sink took it.
@@ -260,7 +274,7 @@ impl Media {
         content_index: u32,
         data: &[u8],
     ) -> bool {
-        self.media.deliver(&core::codec::Delta {
+        self.inner.deliver(&core::codec::Delta {
             item_id,
             response_id,
             content_index,
@@ -270,23 +284,23 @@ impl Media {
     }
 
     fn outside(&self, response_id: &str) {
-        self.media.outside(response_id);
+        self.inner.outside(response_id);
     }
 
     /// Milliseconds heard, and frames of the wire played, pending and dropped.
     fn heard(&self, item_id: &str) -> Option<(u64, u64, u64, u64)> {
-        let (heard, ms) = self.media.heard(item_id)?;
+        let (heard, ms) = self.inner.heard(item_id)?;
         Some((ms, heard.played, heard.pending, heard.dropped))
     }
 
     fn fileno(&self) -> i32 {
-        self.media.reports().signal().fileno()
+        self.inner.reports().signal().fileno()
     }
 
     /// What has happened: (name, value) each.
     fn drain<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
-        for report in self.media.reports().drain() {
+        for report in self.inner.reports().drain() {
             let (name, value) = match report {
                 core::Report::Sound(samples) => ("sound", self.chunk(py, samples)?),
                 core::Report::Silent { taken_bytes } => {
@@ -305,20 +319,51 @@ impl Media {
         Ok(list)
     }
 
+    /// Says whether sound, and events for the connection, are to be kept for `tapped`.
+    fn tap(&self, sound: bool, texts: bool) {
+        self.inner.tap(sound, texts);
+    }
+
+    /// What went by since the last time: see `TappedRow`.
+    fn tapped(&self, py: Python<'_>) -> PyResult<TappedRow> {
+        let core::Tapped { up, down, texts, dropped } = self.inner.tapped();
+        let sink_rate = self.sink_format.map_or(24_000, |format| format.sample_rate());
+        let chunks = |stretches: Vec<core::Stretch>, rate| {
+            let chunk = |one: core::Stretch| {
+                let chunk = AudioChunk::from_samples(one.samples, rate, 1);
+                Ok((seconds(one.start_ns), chunk.map_err(|failure| error::audio(py, &failure))?))
+            };
+            stretches.into_iter().map(chunk).collect::<PyResult<Vec<_>>>()
+        };
+        let texts = texts.into_iter().map(|(at_ns, text)| (seconds(at_ns), text)).collect();
+        Ok((chunks(up, self.input_rate)?, chunks(down, sink_rate)?, texts, dropped))
+    }
+
+    /// Samples of the user's audio given to connections so far, and those that wait.
+    fn sent_up(&self) -> (u64, u64) {
+        self.inner.sent_up()
+    }
+
+    /// Bytes of the answer's sound taken so far.
+    fn taken_bytes(&self) -> u64 {
+        self.inner.taken_bytes()
+    }
+
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.media.close());
+        py.detach(|| self.inner.close());
     }
 
     fn abort(&self, py: Python<'_>) {
-        py.detach(|| self.media.abort());
+        py.detach(|| self.inner.abort());
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let stats = self.media.stats();
+        let stats = self.inner.stats();
         let dict = PyDict::new(py);
         for (name, count) in [
             ("frames_up", stats.frames_up),
             ("late_frames_up", stats.late_frames_up),
+            ("sent_up", stats.sent_up),
             ("position_up", stats.position_up),
             ("lost_up", stats.lost_up),
             ("kept_up", stats.kept_up),

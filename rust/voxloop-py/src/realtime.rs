@@ -76,10 +76,12 @@ impl AudioDelta {
         whole.then(|| AudioChunk::from_bytes(self.data.clone(), format))
     }
 
-    /// The messages it came in, as they were: text and seconds of arrival.
+    /// The messages it came in, as they were: text and seconds of arrival. None of sound that a sink
+    /// has, unless someone wanted them as they came.
     #[getter]
     fn messages(&self) -> Vec<(&str, f64)> {
-        self.piece.messages.iter().map(|(text, at_ns)| (text.as_str(), seconds(*at_ns))).collect()
+        let messages = self.piece.messages.iter().filter(|(text, _)| !text.is_empty());
+        messages.map(|(text, at_ns)| (text.as_str(), seconds(*at_ns))).collect()
     }
 
     fn __repr__(&self) -> String {

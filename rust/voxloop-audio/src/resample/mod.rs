@@ -218,6 +218,7 @@ impl Resampler {
         out.reserve(more as usize * usize::from(self.channels));
         if self.input_rate == self.output_rate {
             self.fed += frames;
+            self.produced = self.fed;
             self.wide.clear();
             I::widen(input, &mut self.wide);
             O::narrow(&self.wide, out);

@@ -36,6 +36,8 @@ pub struct ClipSource {
     clip: Clip,
     frame: usize,
     at: usize,
+    /// Where the frame that was given last begins, if it did not pass the end.
+    last: Option<usize>,
     pacer: Pacer,
     /// Frames that are due and were not given out, and the number of the next frame.
     due: u64,
@@ -60,6 +62,7 @@ impl ClipSource {
             clip,
             frame: frame as usize,
             at: 0,
+            last: None,
             due: 0,
             number: 0,
             timer: None,
@@ -68,6 +71,8 @@ impl ClipSource {
 
     fn take(&mut self, out: &mut Vec<i16>) -> bool {
         let mut wanted = self.frame * 2;
+        let whole = self.clip.data.len() - self.at >= wanted;
+        self.last = whole.then_some(self.at);
         while wanted > 0 {
             if self.at == self.clip.data.len() {
                 if !self.clip.looped || self.clip.data.is_empty() {
@@ -88,6 +93,10 @@ impl ClipSource {
 impl Source for ClipSource {
     fn sample_rate(&self) -> u32 {
         self.clip.sample_rate
+    }
+
+    fn bytes(&self) -> Option<Bytes> {
+        self.last.map(|at| self.clip.data.slice(at..at + self.frame * 2))
     }
 
     fn is_live(&self) -> bool {

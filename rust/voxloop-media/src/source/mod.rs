@@ -1,11 +1,15 @@
 //! Where the user's sound comes from.
 
 mod clip;
+mod pool;
 mod push;
 
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
+
 pub use clip::{Clip, ClipSource};
+pub use pool::pooled;
 pub use push::{PushHandle, PushSource};
 
 /// What a [`Source`] gives.
@@ -30,6 +34,10 @@ pub trait Source: Send {
     fn sample_rate(&self) -> u32;
     /// Appends the next samples to `out`, or remembers whom to wake.
     fn poll_supply(&mut self, cx: &mut Context<'_>, out: &mut Vec<i16>) -> Poll<Supply>;
+    /// The samples that were given last as they lie in memory, little-endian, if they lie there.
+    fn bytes(&self) -> Option<Bytes> {
+        None
+    }
     /// Whether its samples pass whether or not anyone takes them. One that does not is left alone
     /// while there is no connection.
     fn is_live(&self) -> bool {

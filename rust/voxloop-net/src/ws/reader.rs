@@ -133,7 +133,13 @@ impl<M> Delivery<'_, M> {
             }
             Reading::Before(item, text) => {
                 self.put(WsItem::Made(item), 0, false).await?;
-                self.now(WsItem::Text { text, at_ns }, size).await
+                self.put(WsItem::Text { text, at_ns }, size, false).await?;
+                // What was queued for the server goes out first: the consumer, once awake, may take
+                // this thread's core.
+                tokio::task::yield_now().await;
+                self.hush.held = None;
+                self.link.inbox.signal().fire();
+                Ok(())
             }
             Reading::Swallow => Ok(()),
         }

@@ -48,6 +48,8 @@ pub(crate) async fn run<M>(
     let end = {
         let mut writing = pin!(write_then_look(&mut sink, link, &keepalive));
         let end = tokio::select! {
+            // The writer right behind the reader, for what the reader's side has to say at once.
+            biased;
             end = reading => end,
             error = &mut writing => ends::of_error(error),
             end = keepalive.judge(&link.counters) => end,

@@ -28,12 +28,14 @@ pub(super) struct Account {
     position: u64,
     runs: VecDeque<Run>,
     fix: Option<Fix>,
+    /// The block written last was sound to its end.
+    within: bool,
 }
 
 impl Account {
     pub(super) fn new(rate: u32) -> Self {
         let rate = u64::from(rate);
-        Self { rate, written: 0, position: 0, runs: VecDeque::new(), fix: None }
+        Self { rate, written: 0, position: 0, runs: VecDeque::new(), fix: None, within: false }
     }
 
     /// Samples written so far.
@@ -46,10 +48,16 @@ impl Account {
         !self.runs.is_empty()
     }
 
+    /// Whether what was written last is in the midst of sound: playing must not run dry now.
+    pub(super) fn is_within(&self) -> bool {
+        self.within
+    }
+
     /// Enters a block: so many samples, of which the first ones are sound.
     pub(super) fn write(&mut self, samples: usize, sound: usize) {
         let (start, end) = (self.written, self.written + sound as u64);
         self.written += samples as u64;
+        self.within = sound == samples && sound > 0;
         match self.runs.back_mut() {
             _ if sound == 0 => {}
             Some(last) if last.end == start => last.end = end,
@@ -60,6 +68,7 @@ impl Account {
     /// What was written is not to be heard any more.
     pub(super) fn forget(&mut self) {
         self.runs.clear();
+        self.within = false;
         self.position = self.written;
         self.fix = None;
     }
@@ -122,6 +131,7 @@ mod tests {
         account.write(10, 4);
         account.write(10, 0);
         account.write(10, 10);
+        assert!(account.is_within());
         account.fixed(30, 30, 0, true);
         assert_eq!(account.heard(3 * MS), 3);
         assert_eq!(account.heard(19 * MS), 1);
@@ -149,6 +159,7 @@ mod tests {
         assert_eq!(account.heard(0), 10);
         account.forget();
         account.write(50, 20);
+        assert!(!account.is_within());
         assert_eq!(account.heard(90 * MS), 0, "an old answer says nothing of it");
         account.fixed(150, 50, 100 * MS, true);
         assert_eq!(account.heard(110 * MS), 10);

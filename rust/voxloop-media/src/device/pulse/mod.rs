@@ -4,6 +4,7 @@
 //! requests. Dropping the task closes the socket, and the server forgets the stream.
 
 mod account;
+mod cadence;
 mod link;
 mod microphone;
 mod opening;

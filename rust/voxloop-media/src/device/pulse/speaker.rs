@@ -2,7 +2,8 @@
 //!
 //! It always plays, silence where there is nothing else, so that its latency is the same for the
 //! first word as for any other. What the server holds is known from its answers, asked for while
-//! there is sound on the way.
+//! there is sound on the way. Where it runs dry while there is sound to play, the server is asked to
+//! hold more from then on.
 
 use std::io::Cursor;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use voxloop_net::monotonic_ns;
 use voxloop_net::runtime;
 
 use super::account::Account;
+use super::cadence::Cadence;
 use super::link::{Link, Message};
 use super::opening::{Opening, device_name, named};
 use crate::error::{MediaError, Result};
@@ -23,6 +25,8 @@ use crate::session::{Drive, SinkSetup};
 const TICK_NS: u64 = 10_000_000;
 /// How often the server is asked while there is sound on the way.
 const ASK_NS: u64 = 100_000_000;
+/// Latency that grows by itself ends here, in milliseconds.
+const MOST_MS: u32 = 400;
 /// Samples written at once at most.
 const BLOCK: usize = 4_800;
 
@@ -55,8 +59,11 @@ pub(super) fn open(name: Option<&str>, latency_ms: u32, buffer_ms: u32) -> Resul
             port,
             link,
             channel: made.channel,
-            rate: u64::from(rate),
+            rate,
+            latency_ms,
             account: Account::new(rate),
+            cadence: Cadence::new(rate),
+            late_ns: 0,
             wanted: made.requested_bytes as usize / 2,
             asked: None,
             asked_ns: 0,
@@ -79,8 +86,13 @@ struct Playing {
     port: SinkPort,
     link: Link,
     channel: u32,
-    rate: u64,
+    rate: u32,
+    /// What the server was asked to hold.
+    latency_ms: u32,
     account: Account,
+    cadence: Cadence,
+    /// How late the latest request is.
+    late_ns: u64,
     /// Cuts that the device has followed.
     cuts: u64,
     /// Samples that the server wants.
@@ -123,25 +135,26 @@ impl Playing {
     fn take(&mut self, message: Message) -> std::result::Result<(), String> {
         match message {
             Message::Event(pa::Command::Request(request)) => {
-                self.wanted += request.length as usize / 2;
+                let samples = request.length as usize / 2;
+                self.wanted += samples;
+                self.late_ns = self.late_ns.max(self.cadence.asked(samples, monotonic_ns()));
             }
             Message::Event(pa::Command::PlaybackStreamKilled(_)) => {
                 return Err("the speaker was removed".to_owned());
             }
             Message::Event(pa::Command::Underflow(_)) => {
-                if self.account.awaits() {
+                if self.account.is_within() {
                     self.port.underrun();
+                    self.grow();
                 }
-                self.account.stalled();
-                self.ask();
+                self.stalled();
             }
             Message::Event(
                 pa::Command::PlaybackStreamSuspended(_)
                 | pa::Command::PlaybackStreamMoved(_)
                 | pa::Command::Started(_),
             ) => {
-                self.account.stalled();
-                self.ask();
+                self.stalled();
             }
             Message::Reply(seq, payload) => self.answered(seq, &payload),
             Message::Error(_, pa::PulseError::NoEntity) => {
@@ -150,6 +163,31 @@ impl Playing {
             _ => {}
         }
         Ok(())
+    }
+
+    fn stalled(&mut self) {
+        self.account.stalled();
+        self.cadence.stalled();
+        self.ask();
+    }
+
+    /// Has the server hold half as much again, up to a bound: it asks for the difference by itself.
+    fn grow(&mut self) {
+        let grown = (self.latency_ms * 3 / 2).min(MOST_MS);
+        if grown > self.latency_ms {
+            self.latency_ms = grown;
+            let params = pa::SetPlaybackStreamBufferAttrParams {
+                index: self.channel,
+                buffer_attr: pa::stream::BufferAttr {
+                    target_length: super::bytes_of(grown, self.rate),
+                    ..Default::default()
+                },
+                adjust_latency: true,
+                early_requests: false,
+            };
+            self.link.send(&pa::Command::SetPlaybackStreamBufferAttr(params));
+            self.cadence.stalled();
+        }
     }
 
     /// Gives the server what it asked for.
@@ -163,7 +201,7 @@ impl Playing {
             self.follow(pulled.cuts);
             self.link.sound(self.channel, &block);
             self.account.write(samples, pulled.sound);
-            self.port.block(0);
+            self.port.block(std::mem::take(&mut self.late_ns));
             self.block = block;
             self.wanted -= samples;
         }
@@ -210,7 +248,7 @@ impl Playing {
         let mut reader = pa::TagStructReader::new(&mut cursor, self.link.version());
         let Ok(found) = reader.read::<pa::PlaybackLatency>() else { return };
         let queued = found.write_offset.saturating_sub(found.read_offset).max(0) as u64 / 2;
-        let held = found.sink_usec.saturating_mul(self.rate) / 1_000_000;
+        let held = found.sink_usec.saturating_mul(u64::from(self.rate)) / 1_000_000;
         let now = monotonic_ns();
         let middle = asked.at_ns + now.saturating_sub(asked.at_ns) / 2;
         self.account.fixed(asked.written, queued + held, middle, found.playing);
