@@ -56,7 +56,7 @@ soak-reconnect: $(VENV)/.test ## A thousand connections lost at random moments (
 	@VOXLOOP_RECONNECTS=$${VOXLOOP_RECONNECTS:-1000} $(BIN)/python -m pytest --timeout 3600 -s tests/realtime/test_lost_connections.py
 
 soak-orders: $(VENV)/.test ## A million random orders of events, commands and losses (an hour)
-	@VOXLOOP_ORDERS=$${VOXLOOP_ORDERS:-1000000} $(BIN)/python -m pytest --timeout 36000 -s --numprocesses 2 tests/realtime/test_orders.py -k random
+	@VOXLOOP_ORDERS=$${VOXLOOP_ORDERS:-1000000} $(BIN)/python -m pytest --timeout 36000 -o faulthandler_timeout=0 -s -p no:xdist tests/realtime/test_orders.py -k random
 
 soak-handoffs: $(VENV)/.test ## Ten thousand handoffs and calls of tools under a microphone (some minutes)
 	@VOXLOOP_HANDOFFS=$${VOXLOOP_HANDOFFS:-10000} $(BIN)/python -m pytest --timeout 36000 -o faulthandler_timeout=0 -s tests/realtime/test_handoff_soak.py

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from voxloop.realtime import history, inputs, latency, on_response, responses
+from voxloop.realtime import amend, history, inputs, latency, on_response, responses
 from voxloop.realtime.events import AudioInterruptedEvent
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
@@ -36,7 +36,8 @@ def cut(step: Step, given: inputs.MediaCut) -> None:
         track = step.state.turn.responses.get(item.response_id)
         if not item.in_conversation or (track is not None and not track.in_conversation):
             continue
-        if not item.sent:
+        earlier = item.item_id in step.state.link.repeated
+        if not item.sent and not earlier:
             step.send(
                 rt.ConversationItemTruncate(
                     event_id=step.new_id("truncate"),
@@ -45,8 +46,12 @@ def cut(step: Step, given: inputs.MediaCut) -> None:
                     audio_end_ms=item.heard_ms,
                 )
             )
-        changed, entry = history.cut(step.state.history, item.item_id, item.heard_ms)
+        changed, entry = history.cut(
+            step.state.history, item.item_id, item.heard_ms, received_ms=item.received_ms
+        )
         step.history(changed, entry, "updated")
+        if earlier:
+            amend.heard_less(step, item.item_id)
     responses.mute(step, found.muted)
     _silent(step, found.taken_bytes)
     if found.reason == "local":  # the server may not have heard it, or not yet

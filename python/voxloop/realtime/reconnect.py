@@ -43,6 +43,9 @@ class Reconnect:
         give_up_after: Seconds of attempts after which the session ends.
         audio_seconds: Audio of the user that is kept to be sent again. What does not fit is lost,
             oldest first, and reported.
+        image_bytes: Images of the conversation that were given as bytes and are kept to be sent
+            again, in characters of their URLs. What does not fit is lost, oldest first, and
+            reported.
         stable_after: Seconds a connection must have held for the counts to begin anew.
         quick_failures: Connections in a row that broke sooner than that, before the session ends.
         renew_before: Seconds before the server ends the session at which another connection is
@@ -60,6 +63,7 @@ class Reconnect:
     max_delay: float = 8.0
     give_up_after: float = 60.0
     audio_seconds: float = 30.0
+    image_bytes: float = 16 * 1024 * 1024
     stable_after: float = 5.0
     quick_failures: int = 3
     renew_before: float = 120.0
@@ -73,6 +77,7 @@ class Reconnect:
             ("max_delay", 0.0),
             ("give_up_after", 0.0),
             ("audio_seconds", 0.0),
+            ("image_bytes", 0.0),
             ("stable_after", 0.0),
             ("renew_before", 0.0),
         ):

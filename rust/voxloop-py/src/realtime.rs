@@ -90,6 +90,7 @@ pub(crate) struct CutItem {
     response_id: String,
     content_index: u32,
     heard_ms: u64,
+    received_ms: u64,
     in_conversation: bool,
     sent: bool,
 }
@@ -112,6 +113,7 @@ impl From<Cut> for MediaCut {
             response_id: item.response_id,
             content_index: item.content_index,
             heard_ms: item.heard_ms,
+            received_ms: item.received_ms,
             in_conversation: item.in_conversation,
             sent: item.sent,
         });
