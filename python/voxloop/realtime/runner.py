@@ -274,6 +274,15 @@ class Runner:
         return True
 
     def _take(self, frame: Frame) -> None:
+        try:
+            self._handle(frame)
+        except Exception:
+            # A step that fails has changed nothing: the session goes on without this frame.
+            _log.exception("a frame of the server could not be handled")
+            failure = ProtocolError("a frame of the server could not be handled; see the log")
+            self.events.publish(ErrorEvent(error=failure, at=frame[1]))
+
+    def _handle(self, frame: Frame) -> None:
         data, at = frame
         given: inputs.Input
         if isinstance(data, AudioDelta):
@@ -290,13 +299,7 @@ class Runner:
                 given = self._received(rt.decode_server(data), at)
             except ProtocolError as error:
                 given = inputs.BadFrame(error, at)
-        try:
-            self.feed(given)
-        except Exception:
-            # The step that failed has changed nothing: the session goes on without this frame.
-            _log.exception("a frame of the server could not be handled")
-            failure = ProtocolError("a frame of the server could not be handled; see the log")
-            self.events.publish(ErrorEvent(error=failure, at=at))
+        self.feed(given)
 
     def _quick(self, data: AudioDelta, at: float) -> bool:
         """Handle sound of which nothing has to be told but the sound; False if there is more."""
