@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name build.rs)
 SAY := @printf '\n== %s\n'
 
-.PHONY: help demo test test-rust test-python soak-reconnect soak-orders soak-handoffs test-pythons test-peers lint format wheel bench-bridge bench-first-audio bench-audio soak-voice bench-splitter bench-voice autobahn bench-transport bench-rubato clean
+.PHONY: help demo test test-rust test-python soak-reconnect soak-orders soak-lives soak-handoffs test-pythons test-peers lint format wheel bench-bridge bench-first-audio bench-audio soak-voice bench-splitter bench-voice autobahn bench-transport bench-rubato clean
 
 help: ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -56,7 +56,10 @@ soak-reconnect: $(VENV)/.test ## A thousand connections lost at random moments (
 	@VOXLOOP_RECONNECTS=$${VOXLOOP_RECONNECTS:-1000} $(BIN)/python -m pytest --timeout 3600 -s tests/realtime/test_lost_connections.py
 
 soak-orders: $(VENV)/.test ## A million random orders of events, commands and losses (an hour)
-	@VOXLOOP_ORDERS=$${VOXLOOP_ORDERS:-1000000} $(BIN)/python -m pytest --timeout 36000 -s --numprocesses 2 tests/realtime/test_orders.py -k random
+	@VOXLOOP_ORDERS=$${VOXLOOP_ORDERS:-1000000} $(BIN)/python -m pytest --timeout 36000 -o faulthandler_timeout=0 -s -p no:xdist tests/realtime/test_orders.py -k random
+
+soak-lives: $(VENV)/.test ## Hundreds of random lives of a session over real sockets (some minutes)
+	@VOXLOOP_SOCKET_CASES=$${VOXLOOP_SOCKET_CASES:-300} VOXLOOP_SOCKET_STEPS=60 VOXLOOP_MUTANTS=$${VOXLOOP_MUTANTS:-100000} $(BIN)/python -m pytest --timeout 36000 -o faulthandler_timeout=0 -s -p no:xdist tests/realtime/test_socket_machine.py tests/realtime/test_mutated_frames.py
 
 soak-handoffs: $(VENV)/.test ## Ten thousand handoffs and calls of tools under a microphone (some minutes)
 	@VOXLOOP_HANDOFFS=$${VOXLOOP_HANDOFFS:-10000} $(BIN)/python -m pytest --timeout 36000 -o faulthandler_timeout=0 -s tests/realtime/test_handoff_soak.py

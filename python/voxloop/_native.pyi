@@ -572,6 +572,10 @@ class CutItem:
         """How much of it was heard."""
 
     @property
+    def received_ms(self) -> int:
+        """How much of it had come, rounded up."""
+
+    @property
     def in_conversation(self) -> bool:
         """Whether the server can be told."""
 

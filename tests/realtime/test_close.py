@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from voxloop import realtime, testing
-from voxloop._errors import NetworkError, UseAfterClose
+from voxloop._errors import NetworkError, NetworkTimeout, UseAfterClose, VoxloopError
 from voxloop.agents import Agent
 from voxloop.providers import OpenAI
 from voxloop.testing import script as s
@@ -172,3 +172,58 @@ async def test_cancelling_at_any_moment_leaves_nothing_behind() -> None:
                     async for _event in session:
                         pass
         assert server.violations == []
+
+
+async def test_the_first_connection_is_tried_again_where_that_may_help() -> None:
+    plan = s.Script(upgrades=(s.Refusal(status=503), s.Refusal(status=429), None))
+    async with testing.RealtimeServer(plan) as server:
+        model = realtime.ModelConfig(reconnect=realtime.Reconnect(base=0.01))
+        async with realtime.open_session(
+            AGENT, provider=server.provider(), model_config=model
+        ) as session:
+            await session.send_message("Hello?", respond=False)
+            await server.wait_for("conversation.item.create")
+        assert len(server.paths) == 3
+        assert len(server.peers) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "policy", "asked"),
+    [
+        (503, realtime.Reconnect(base=0.01), 3),
+        (503, realtime.Reconnect(base=0.01, first_attempts=1), 1),
+        (503, realtime.Reconnect(enabled=False), 1),
+        (503, realtime.Reconnect(base=5.0, jitter=0.0, give_up_after=4.0), 1),
+        (401, realtime.Reconnect(base=0.01), 1),
+        (404, realtime.Reconnect(base=0.01), 1),
+    ],
+)
+async def test_what_does_not_help_is_raised(
+    status: int, policy: realtime.Reconnect, asked: int
+) -> None:
+    plan = s.Script(upgrades=(s.Refusal(status=status),) * 9)
+    async with testing.RealtimeServer(plan) as server:
+        with pytest.raises(VoxloopError):
+            async with realtime.open_session(
+                AGENT,
+                provider=server.provider(),
+                model_config=realtime.ModelConfig(reconnect=policy),
+            ):
+                raise AssertionError("entered")
+        assert len(server.paths) == asked
+
+
+async def test_waiting_for_another_first_attempt_ends_with_its_block() -> None:
+    refused = s.Refusal(status=503, headers={"retry-after": "30"})
+    async with testing.RealtimeServer(s.Script(upgrades=(refused,) * 9)) as server:
+        with trio.move_on_after(0.2) as scope:
+            async with realtime.open_session(AGENT, provider=server.provider()):
+                raise AssertionError("entered")
+        assert scope.cancelled_caught
+        assert len(server.paths) == 1, "it does as the server asks"
+
+
+def test_a_first_attempt_that_took_its_whole_time_is_not_repeated() -> None:
+    policy = realtime.Reconnect()
+    assert policy.first_delay(1, NetworkTimeout("slow", phase="connect"), 10.0) is None
+    assert policy.first_delay(1, NetworkError("refused", retryable=True), 0.0) is not None

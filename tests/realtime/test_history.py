@@ -202,3 +202,11 @@ def test_items_of_a_response_outside_the_conversation_stay_outside() -> None:
     d.part("response.output_text.done", item="s", response="side", text="aside")
     assert ids(d) == []
     assert d.of(TranscriptEvent)[0].text == "aside"
+
+
+def test_items_that_each_follow_the_other_stand_in_some_order() -> None:
+    d = Driver().start()
+    for name, previous in (("a", "b"), ("b", "a"), ("c", "c"), ("a", "c")):
+        item = {"id": name, "type": "message", "role": "user", "content": []}
+        d.server("conversation.item.added", item=item, previous_item_id=previous)
+    assert sorted(entry.id for entry in d.state.history.items) == ["a", "b", "c"]

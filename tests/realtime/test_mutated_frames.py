@@ -1,83 +1,48 @@
-"""Server events that are broken in any way: nothing is raised, nothing ends."""
+"""Server events that are broken in any way: nothing is raised, nothing ends.
+
+They are made from the type definitions of the `openai` package, every type and every alternative
+of a field among them. ``VOXLOOP_MUTANTS`` says how many go through the reducer, and a tenth of that
+over a real socket.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
+import os
 import random
+import zlib
 from typing import Any
 
 import pytest
+import trio
+from openai.types.realtime import RealtimeServerEvent
 
 from support.realtime_driver import Driver
+from support.sessions import until
+from support.wire_samples import members, samples
+from voxloop import realtime, testing
 from voxloop._errors import ProtocolError
 from voxloop.agents import Agent
 from voxloop.realtime import inputs
 from voxloop.realtime.effects import End
+from voxloop.testing import script as s
 from voxloop.tools import tool
 from voxloop.wire import realtime as rt
 
-ITEM = {
-    "id": "i1",
-    "type": "message",
-    "role": "assistant",
-    "status": "completed",
-    "content": [{"type": "output_audio", "transcript": "hi"}, {"type": "output_text", "text": "x"}],
+TOTAL = int(os.environ.get("VOXLOOP_MUTANTS", "10000"))
+PARTS = 10
+NAMES = {
+    "item_id": ("i1", "i2", "u1"),
+    "previous_item_id": ("i1", "i2", "u1", None),
+    "response_id": ("r1", "r2"),
+    "call_id": ("c1", "c2"),
 }
-CALL = {"id": "f1", "type": "function_call", "name": "look", "call_id": "c1", "arguments": "{}"}
-PLACE = {"item_id": "i1", "response_id": "r1", "output_index": 0, "content_index": 0}
-RESPONSE = {
-    "id": "r1",
-    "status": "completed",
-    "output": [ITEM, CALL],
-    "conversation_id": "conv",
-    "status_details": {"type": "failed", "error": {"type": "x", "code": "y", "message": "z"}},
-    "usage": {"total_tokens": 3, "input_tokens": 2, "input_token_details": {"text_tokens": 2}},
-    "metadata": {"a": "b"},
-}
-SPOKEN = "conversation.item.input_audio_transcription"
-EVENTS: list[dict[str, Any]] = [
-    {"type": "session.created", "session": {"type": "realtime", "id": "s", "expires_at": 1}},
-    {
-        "type": "session.updated",
-        "session": {"type": "realtime", "audio": {"input": {"turn_detection": None}}},
-    },
-    {"type": "error", "error": {"type": "t", "code": "c", "message": "m", "event_id": "e"}},
-    {"type": "rate_limits.updated", "rate_limits": [{"name": "requests", "remaining": 1}]},
-    {"type": "response.created", "response": RESPONSE},
-    {"type": "response.done", "response": RESPONSE},
-    {"type": "response.output_item.added", "item": ITEM, **PLACE},
-    {"type": "response.output_item.done", "item": CALL, **PLACE},
-    {"type": "response.output_audio.delta", "delta": "AAAAAAAA", **PLACE},
-    {"type": "response.output_audio.done", **PLACE},
-    {"type": "response.output_audio_transcript.delta", "delta": "hi", **PLACE},
-    {"type": "response.output_audio_transcript.done", "transcript": "hi", **PLACE},
-    {"type": "response.output_text.delta", "delta": "hi", **PLACE},
-    {"type": "response.output_text.done", "text": "hi", **PLACE},
-    {"type": "conversation.item.added", "item": ITEM, "previous_item_id": None},
-    {"type": "conversation.item.done", "item": CALL, "previous_item_id": "i1"},
-    {"type": "conversation.item.retrieved", "item": ITEM},
-    {"type": "conversation.item.deleted", "item_id": "i1"},
-    {"type": "conversation.item.truncated", "audio_end_ms": 5, **PLACE},
-    {"type": f"{SPOKEN}.delta", "item_id": "u1", "content_index": 0, "delta": "a"},
-    {
-        "type": f"{SPOKEN}.completed",
-        "item_id": "u1",
-        "content_index": 0,
-        "transcript": "a",
-        "usage": {"type": "duration", "seconds": 1},
-    },
-    {"type": f"{SPOKEN}.failed", "item_id": "u1", "content_index": 0, "error": {"message": "m"}},
-    {"type": "input_audio_buffer.speech_started", "item_id": "u1", "audio_start_ms": 1},
-    {"type": "input_audio_buffer.speech_stopped", "item_id": "u1", "audio_end_ms": 2},
-    {"type": "input_audio_buffer.committed", "item_id": "u1", "previous_item_id": None},
-    {"type": "input_audio_buffer.cleared"},
-    {
-        "type": "input_audio_buffer.timeout_triggered",
-        "item_id": "u1",
-        "audio_start_ms": 1,
-        "audio_end_ms": 2,
-    },
-]
+"""Ids that meet, so that the events have to do with each other."""
+KINDS: dict[str, list[dict[str, Any]]] = {}
+for _model in members(RealtimeServerEvent):
+    for _sample in samples(_model):
+        KINDS.setdefault(_sample["type"], []).append(_sample)
 ODD: list[object] = [
     None,
     -1,
@@ -124,32 +89,94 @@ def broken_text(random_: random.Random, text: str) -> str:
     )
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_a_thousand_mutated_events(seed: int) -> None:
-    random_ = random.Random(seed)
+def related(random_: random.Random, value: Any) -> Any:
+    """The same event, about one of a few things."""
+    if isinstance(value, list):
+        return [related(random_, inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    made = {name: related(random_, inner) for name, inner in value.items()}
+    for name in NAMES.keys() & made.keys():
+        made[name] = random_.choice(NAMES[name])
+    if "id" in made and made.get("type") in ("message", "function_call", "function_call_output"):
+        made["id"] = random_.choice(NAMES["item_id"])
+    elif "id" in made and made.get("object") == "realtime.response":
+        made["id"] = random_.choice(NAMES["response_id"])
+    return made
+
+
+def mutant(random_: random.Random) -> str:
+    """An event of any type, with up to three faults, and perhaps broken as text."""
+    event = related(random_, random_.choice(KINDS[random_.choice(sorted(KINDS))]))
+    for _ in range(random_.randint(0, 3)):
+        event = mutate(random_, event)
+    text = json.dumps(event)
+    return broken_text(random_, text) if random_.random() < 0.2 else text
+
+
+def taken(d: Driver, text: str) -> None:
+    """What the session does with a frame."""
+    try:
+        given: inputs.Input = inputs.Received(rt.decode_server(text), d.at)
+    except ProtocolError as error:
+        given = inputs.BadFrame(error, d.at)
+    d.feed(given)
+    assert not d.did(End), text
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_mutated_events(part: int) -> None:
+    random_ = random.Random(part)
     d = Driver(Agent("A", tools=[look])).start()
-    for _ in range(1000):
-        event = random_.choice(EVENTS)
-        for _ in range(random_.randint(0, 3)):
-            event = mutate(random_, event)
-        text = json.dumps(event)
-        if random_.random() < 0.2:
-            text = broken_text(random_, text)
-        try:
-            given: inputs.Input = inputs.Received(rt.decode_server(text), d.at)
-        except ProtocolError as error:
-            given = inputs.BadFrame(error, d.at)
-        d.feed(given)
-        assert not d.did(End), text
+    for _ in range(TOTAL // PARTS):
+        taken(d, mutant(random_))
         d.at += random_.random() * 0.2
         d.feed(inputs.Tick(d.at))
+        d.clear()
     assert not d.state.link.over
     assert d.state.history.current() is not None
 
 
 def test_every_event_as_it_should_be_is_taken() -> None:
-    d = Driver(Agent("A", tools=[look])).start()
-    for event in EVENTS:
-        decoded = rt.decode_server(json.dumps(event))
-        assert not isinstance(decoded, (rt.Unknown, rt.Invalid)), event
-        d.feed(inputs.Received(decoded, d.at))
+    assert len(KINDS) == 46
+    for kind, events in KINDS.items():
+        for event in events:
+            d = Driver(Agent("A", tools=[look])).start()
+            d.created("response_id café")
+            decoded = rt.decode_server(json.dumps(event))
+            assert not isinstance(decoded, (rt.Unknown, rt.Invalid)), event
+            d.feed(inputs.Received(decoded, d.at))
+            assert not d.did(End), kind
+
+
+async def test_mutated_events_over_a_socket_end_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    random_ = random.Random(zlib.crc32(b"socket"))
+    texts = [mutant(random_) for _ in range(TOTAL // 10)]
+    steps = (*[s.Emit(text) for text in texts], s.Emit({"type": "that.was.all"}))
+    over = trio.Event()
+
+    async def watch(frames: realtime.Subscription[realtime.WireEvent]) -> None:
+        async for frame in frames:
+            if "that.was.all" in str(frame.data):
+                over.set()
+
+    plan = s.conversation(s.Write("Still here."), steps=steps)
+    with trio.fail_after(60 + TOTAL / 100), caplog.at_level(logging.ERROR, "voxloop.realtime"):
+        async with (
+            testing.RealtimeServer(plan) as server,
+            realtime.open_session(Agent("A", tools=[look]), provider=server.provider()) as session,
+            session.wire_events() as frames,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(watch, frames)
+            await over.wait()
+            for response_id in NAMES["response_id"]:
+                done = {"id": response_id, "status": "completed"}
+                taken_ = {"type": "response.done", "response": done}
+                await server.peers[-1].send_event(taken_)
+            await session.send_message("Are you?")
+            while "Still here." not in [entry.text for entry in session.history]:
+                await until(session, realtime.AgentEndEvent)
+            nursery.cancel_scope.cancel()
+    assert "could not be handled" not in caplog.text
+    assert len(server.peers) == 1, "no connection was lost over it"

@@ -1,26 +1,41 @@
 """Any order of events, commands, losses and time: what must hold, holds.
 
-``VOXLOOP_ORDERS`` says how many random orders are played; `make soak-orders` plays a million.
+``VOXLOOP_ORDERS`` says how many random orders are played, from the number
+``VOXLOOP_ORDERS_FROM`` on; each follows from its number alone. `make soak-orders` plays a million.
 """
 
 from __future__ import annotations
 
 import os
-import random
 import time
+from collections import Counter
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from support.realtime_judge import CALLS, ITEMS, NAMES, SLOT_NUMBERS, Judge, play
+from support.realtime_cast import CALLS, ITEMS, NAMES, SLOT_NUMBERS
+from support.realtime_judge import Judge
+from support.realtime_orders import play
 from voxloop.realtime import RunConfig, inputs
 from voxloop.wire import realtime as rt
 
 TOTAL = int(os.environ.get("VOXLOOP_ORDERS", "400"))
 FIRST = int(os.environ.get("VOXLOOP_ORDERS_FROM", "0"))
 PARTS = 8
+HAPPENS = (
+    "AudioEvent",
+    "AudioInterruptedEvent",
+    "HandoffEvent",
+    "ReconnectedEvent",
+    "ToolResultEvent",
+    "sent conversation.item.truncate",
+    "sent response.cancel",
+    "sent response.create",
+    "sound the quick way",
+)
+"""What must be among the orders, if there are many."""
 SLOTS = st.sampled_from(SLOT_NUMBERS)
 
 
@@ -91,7 +106,7 @@ class Orders(RuleBasedStateMachine):
     @precondition(lambda self: self.j.up)
     @rule(kind=st.sampled_from(["started", "stopped"]))
     def speech(self, kind: str) -> None:
-        self.j.d.speech(kind)
+        self.j.speech(kind)
 
     @precondition(lambda self: self.j.up)
     @rule(item=st.sampled_from(["u1", "u2"]))
@@ -119,11 +134,11 @@ class Orders(RuleBasedStateMachine):
 
     @rule()
     def interrupt(self) -> None:
-        self.j.d.feed(inputs.Interrupt(self.j.d.at))
+        self.j.interrupt()
 
     @rule(outside=st.booleans())
     def respond(self, outside: bool) -> None:
-        self.j.d.respond(rt.ResponseParams(conversation="none") if outside else None)
+        self.j.respond(rt.ResponseParams(conversation="none") if outside else None)
 
     @rule()
     def commit(self) -> None:
@@ -148,15 +163,19 @@ TestOrders.settings = settings(max_examples=60, stateful_step_count=40, deadline
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_random_orders(part: int) -> None:
-    began, quick = time.monotonic(), 0
-    seeds = range(FIRST + part, FIRST + TOTAL, PARTS)
-    for number, seed in enumerate(seeds):
-        random_ = random.Random(seed)
+    began, counts = time.monotonic(), Counter[str]()
+    first, end = (FIRST + TOTAL * number // PARTS for number in (part, part + 1))
+    for seed in range(first, end):
         try:
-            quick += play(random_, random_.choice((8, 12, 16, 40)))
+            counts += play(seed)
         except Exception as error:
-            error.add_note(f"with the seed {seed}")
+            error.add_note(f"in the order of the number {seed}")
             raise
-        if number and number % 10_000 == 0:
-            print(f"part {part}: {number} of {len(seeds)}, {time.monotonic() - began:.0f} s")
-    assert quick or len(seeds) < 1_000, "sound never went the quick way"
+        if (seed + 1 - first) % 10_000 == 0:
+            print(f"up to {seed}: {time.monotonic() - began:.0f} s", flush=True)
+    told = ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items()))
+    print(f"{first} to {end - 1}, {time.monotonic() - began:.0f} s: {told}", flush=True)
+    assert counts["orders"] == end - first
+    enough = end - first >= 1_000
+    missing = [kind for kind in HAPPENS if counts[kind] == 0]
+    assert not (enough and missing), f"in none of the orders: {missing}"

@@ -157,23 +157,36 @@ class Line:
     def __init__(self) -> None:
         self.port = 0
         self.dead = False
+        self._number = 0
+        self._streams: list[trio.SocketStream] = []
+
+    def stall(self) -> None:
+        """The connections that there are go dead; new ones are carried."""
+        self._number += 1
+
+    async def drop(self) -> None:
+        """The connections that there are end without a word."""
+        for stream in self._streams:
+            await stream.aclose()
 
     @asynccontextmanager
     async def to(self, port: int) -> AsyncIterator[Line]:
         async def serve(stream: trio.SocketStream) -> None:
+            self._streams.append(stream)
+            number = self._number
             async with await trio.open_tcp_stream("127.0.0.1", port) as other:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._carry, stream, other)
-                    nursery.start_soon(self._carry, other, stream)
+                    nursery.start_soon(self._carry, stream, other, number)
+                    nursery.start_soon(self._carry, other, stream, number)
 
         async with tcp_server(serve) as self.port:
             yield self
 
-    async def _carry(self, source: trio.SocketStream, sink: trio.SocketStream) -> None:
+    async def _carry(self, source: trio.SocketStream, sink: trio.SocketStream, number: int) -> None:
         try:
             while True:
                 piece = await source.receive_some(65_536)
-                if self.dead:
+                if self.dead or number < self._number:
                     await trio.sleep_forever()
                 if not piece:
                     return

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import json
 from typing import Any, TypeVar
 
+import msgspec
 import trio
 
 from support.quick_ways import QuickWays
@@ -59,7 +59,7 @@ class Driver:
         self.effects = list(todo)
         for effect in todo:
             if isinstance(effect, effects.Send):
-                self.sent.append(json.loads(rt.encode(effect.event)))
+                self.sent.append(msgspec.json.decode(rt.encode(effect.event)))
             elif isinstance(effect, effects.Switch):
                 self.sent.append({"type": "switch", "epoch": effect.epoch})
             elif isinstance(effect, effects.Emit):
@@ -80,7 +80,7 @@ class Driver:
 
     def server(self, kind: str, **fields: Any) -> list[effects.Effect]:
         """An event of the server arrives."""
-        text = json.dumps({"type": kind, "event_id": "event_s", **fields})
+        text = msgspec.json.encode({"type": kind, "event_id": "event_s", **fields})
         return self.feed(inputs.Received(rt.decode_server(text), self.at))
 
     def tick(self, seconds: float) -> list[effects.Effect]:

@@ -7,7 +7,17 @@ from dataclasses import replace
 import msgspec
 
 from voxloop._errors import ConfigError
-from voxloop.realtime import dispatch, guards, history, inputs, playback, responses, ring
+from voxloop.realtime import (
+    amend,
+    dispatch,
+    guards,
+    history,
+    images,
+    inputs,
+    playback,
+    responses,
+    ring,
+)
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
 
@@ -81,6 +91,7 @@ def delete_item(step: Step, command: inputs.DeleteItem) -> None:
     step.send(
         rt.ConversationItemDelete(event_id=step.new_id("item_delete"), item_id=command.item_id)
     )
+    amend.unlink(step, command.item_id)
     backlog = step.state.backlog
     step.update(backlog=replace(backlog, deletes=(*backlog.deletes, command.item_id)))
 
@@ -92,6 +103,7 @@ def forget_item(step: Step, item_id: str) -> None:
     step.update(
         backlog=replace(backlog, creates=creates), ring=ring.known(step.state.ring, item_id)
     )
+    step.state = replace(step.state, images=images.forget(step.state.images, item_id))
     step.history(*history.remove(step.state.history, item_id), "deleted")
 
 

@@ -6,6 +6,7 @@ letting one connection go for the next, closes it and nothing of it stays.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from contextlib import AsyncExitStack
@@ -25,6 +26,7 @@ from voxloop.net import Frame, MediaLink
 from voxloop.providers import MediaTransport, Provider, RealtimeTarget, RealtimeTransport
 from voxloop.realtime import inputs
 from voxloop.realtime.outbox import Outbox
+from voxloop.realtime.reconnect import Reconnect
 
 NORMAL_CLOSURE = 1000
 DIAL_SECONDS = 15.0
@@ -35,6 +37,8 @@ DRAIN_SECONDS = 1.0
 """How long the reader may go on after nothing can be sent any more."""
 MAX_HELD = 1024
 """Frames that wait on a connection that is not in use yet."""
+
+_log = logging.getLogger("voxloop.realtime")
 
 
 class Owner(Protocol):
@@ -151,9 +155,13 @@ class Connector:
     Args:
         provider: Who opens them; its key is asked for anew each time.
         target: Where to.
+        policy: How often the first is tried.
     """
 
-    def __init__(self, provider: Provider, target: RealtimeTarget) -> None:
+    def __init__(
+        self, provider: Provider, target: RealtimeTarget, policy: Reconnect | None = None
+    ) -> None:
+        self._policy = policy or Reconnect()
         self._provider = provider
         self._target = target
         self._scopes: dict[int, trio.CancelScope] = {}
@@ -180,13 +188,27 @@ class Connector:
         """
         with trio.CancelScope() as scope:
             self._scopes[1] = scope
-            async with self._provider.realtime(self._target) as transport:
-                connection = self.connections[1] = self.current = Connection(
-                    1, transport, keep=self._keep
-                )
+            async with AsyncExitStack() as stack:
+                transport = await self._first(stack)
+                connection = Connection(1, transport, keep=self._keep)
+                self.connections[1] = self.current = connection
                 task_status.started()
                 await self.begun.wait()
                 await connection.serve(owner)
+
+    async def _first(self, stack: AsyncExitStack) -> RealtimeTransport:
+        began, attempt = trio.current_time(), 0
+        while True:
+            attempt += 1
+            try:
+                return await stack.enter_async_context(self._provider.realtime(self._target))
+            except VoxloopError as error:
+                spent = trio.current_time() - began
+                delay = self._policy.first_delay(attempt, error, spent)
+                if delay is None:
+                    raise
+                _log.info("no connection (%s); another attempt in %.2f s", error.code, delay)
+            await trio.sleep(delay)
 
     async def again(self, owner: Owner, epoch: int) -> None:
         """Open another connection and serve it; a failure is told as `inputs.Lost`.

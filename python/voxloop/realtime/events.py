@@ -302,8 +302,9 @@ class ReconnectedEvent:
         downtime: Seconds without a connection; 0 when it was changed before the server ended it.
         planned: It was changed because the server was about to end the session.
         replayed_items: Items of the conversation that were sent again.
-        lost_items: Messages whose content could not be sent again: sound without a transcript that
-            is not kept any more, images given as bytes.
+        lost_items: Messages whose content could not be sent again, or not all of it: sound without
+            a transcript that is not kept any more, images given as bytes beyond
+            ``Reconnect.image_bytes``.
         replayed_audio_ms: Uncommitted audio of the user that was sent again.
         dropped_audio_ms: Uncommitted audio of the user that is lost, since more came than is kept.
         dropped_audio_bytes: The same in bytes, exactly.

@@ -267,17 +267,18 @@ def _reclaimed(
     items = [*before[:place], item, *before[place:]]
     early = [old for old in items[:place] if old.previous_id == item.id]
     for follower in early:
-        chain = _chain(items, follower)
+        chain = _chain(items, follower, item)
         items = [old for old in items if old not in chain]
         place = items.index(item) + 1
         items[place:place] = chain
     return tuple(items)
 
 
-def _chain(items: list[HistoryItem], first: HistoryItem) -> list[HistoryItem]:
+def _chain(items: list[HistoryItem], first: HistoryItem, until: HistoryItem) -> list[HistoryItem]:
     chain = [first]
     for item in items[items.index(first) + 1 :]:
-        if item.previous_id != chain[-1].id:
+        # A server that has each of two items follow the other gets some order, and no error.
+        if item is until or item.previous_id != chain[-1].id:
             break
         chain.append(item)
     return chain

@@ -28,6 +28,19 @@ def as_item(item: rt.Item | Mapping[str, object]) -> rt.Item:
         raise ConfigError(f"this is no conversation item: {error}") from None
 
 
+def as_json(event: Mapping[str, object]) -> dict[str, object]:
+    """An event of the application's own making, as it will be sent whatever becomes of it later.
+
+    Raises:
+        ConfigError: It holds what is no JSON.
+    """
+    try:
+        made: dict[str, object] = msgspec.json.decode(rt.encode(dict(event)))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ConfigError(f"this event cannot be told as JSON: {error}") from None
+    return made
+
+
 def definition(tool: Tool | Mapping[str, object]) -> dict[str, object]:
     """A tool as the API takes it."""
     return tool.schema() if isinstance(tool, Tool) else dict(tool)
@@ -60,7 +73,11 @@ def response_params(
     tool_choice: str | Mapping[str, object] | None,
     max_output_tokens: int | str | None,
 ) -> rt.ResponseParams | None:
-    """The settings of one response, None if there are none; see `Session.respond`."""
+    """The settings of one response, None if there are none; see `Session.respond`.
+
+    Raises:
+        ConfigError: They hold what is no JSON.
+    """
     params = rt.ResponseParams(
         instructions=instructions,
         output_modalities=None if output_modalities is None else list(output_modalities),
@@ -71,6 +88,10 @@ def response_params(
         tool_choice=dict(tool_choice) if isinstance(tool_choice, Mapping) else tool_choice,
         max_output_tokens=max_output_tokens,
     )
+    try:
+        rt.encode(rt.ResponseCreate(response=params))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ConfigError(f"these settings cannot be told as JSON: {error}") from None
     return None if params == rt.ResponseParams() else params
 
 

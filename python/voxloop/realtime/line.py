@@ -264,7 +264,7 @@ def _switch(step: Step, *, planned: bool) -> None:
     kept = tuple(segment for segment in closing if segment.pieces)
     pairs = zip(step.state.input.commits, closing, strict=False)
     step.update(
-        link=replace(step.state.link, repeated=told.names),
+        link=replace(step.state.link, repeated=told.names, replaced=()),
         backlog=replace(step.state.backlog, held=()),
         ring=ring.again(replace(step.state.ring, closing=kept)),
         input=replace(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from voxloop.realtime import history, ring
+import msgspec
+
+from voxloop.realtime import history, images, restore, ring
 from voxloop.realtime.events import McpApprovalEvent
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
@@ -23,13 +25,22 @@ def entered(
     asks = event.item.type == "mcp_approval_request"
     if asks and not isinstance(event, rt.ConversationItemDone):
         _asks(step, event.item)
-    backlog = step.state.backlog
-    if any(create.item.id == item_id for create in backlog.creates):
-        waiting = tuple(create for create in backlog.creates if create.item.id != item_id)
-        step.update(backlog=replace(backlog, creates=waiting))
-    found = history.upsert(step.state.history, event.item, event.previous_item_id)
+    item = _taken(step, event.item)
+    found = history.upsert(step.state.history, item, event.previous_item_id)
     if found is not None:
         step.history(*found)
+
+
+def _taken(step: Step, item: rt.Item) -> rt.Item:
+    """The item as it is known now; one of ours has the content that it was given."""
+    backlog = step.state.backlog
+    ours = next((create.item for create in backlog.creates if create.item.id == item.id), None)
+    if ours is None:
+        return item
+    waiting = tuple(create for create in backlog.creates if create.item.id != item.id)
+    step.update(backlog=replace(backlog, creates=waiting))
+    step.state = replace(step.state, images=images.keep(step.state.images, ours))
+    return item if item.content else msgspec.structs.replace(item, content=ours.content)
 
 
 def _output(step: Step, call_id: str, output: str) -> None:
@@ -61,12 +72,17 @@ def retrieved(step: Step, event: rt.ConversationItemRetrieved) -> None:
 
 def deleted(step: Step, event: rt.ConversationItemDeleted) -> None:
     """An item is gone."""
+    link = step.state.link
+    if event.item_id in link.replaced:  # by ourselves: it is still what was said
+        step.update(link=replace(link, replaced=restore.without(link.replaced, event.item_id)))
+        return
     backlog = step.state.backlog
     waiting = tuple(item_id for item_id in backlog.deletes if item_id != event.item_id)
     step.update(
         backlog=replace(backlog, deletes=waiting),
         ring=ring.known(step.state.ring, event.item_id),
     )
+    step.state = replace(step.state, images=images.forget(step.state.images, event.item_id))
     step.history(*history.remove(step.state.history, event.item_id), "deleted")
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from msgspec import structs
 
-from voxloop.realtime import history, inputs, latency, on_response, responses
+from voxloop.realtime import amend, history, inputs, latency, on_response, responses
 from voxloop.realtime.events import AudioInterruptedEvent
 from voxloop.realtime.state import MediaState, evolved
 from voxloop.realtime.step import Step
@@ -49,7 +49,8 @@ def cut(step: Step, given: inputs.MediaCut) -> None:
         track = step.state.turn.responses.get(item.response_id)
         if not item.in_conversation or (track is not None and not track.in_conversation):
             continue
-        if not item.sent:
+        earlier = item.item_id in step.state.link.repeated
+        if not item.sent and not earlier:
             step.send(
                 rt.ConversationItemTruncate(
                     event_id=step.new_id("truncate"),
@@ -58,8 +59,12 @@ def cut(step: Step, given: inputs.MediaCut) -> None:
                     audio_end_ms=item.heard_ms,
                 )
             )
-        changed, entry = history.cut(step.state.history, item.item_id, item.heard_ms)
+        changed, entry = history.cut(
+            step.state.history, item.item_id, item.heard_ms, received_ms=item.received_ms
+        )
         step.history(changed, entry, "updated")
+        if earlier:
+            amend.heard_less(step, item.item_id)
     responses.mute(step, found.muted)
     if found.at >= step.state.media.left_at:  # else it is told of media that were let go since
         _silent(step, found.taken_bytes)

@@ -49,7 +49,8 @@ async def open_session(
 
     Raises:
         AuthenticationError: No key was found, or it was refused.
-        NetworkError: The connection could not be made.
+        NetworkError: The connection could not be made, in ``Reconnect.first_attempts`` attempts if
+            another could have worked.
         ConfigError: Something that was given cannot be used.
 
     **Cancellation:** what was opened is closed.
@@ -78,7 +79,7 @@ async def open_session(
         model=model, url=target.url, headers=target.headers, call_id=target.call_id
     )
     async with open_nursery() as nursery:
-        runner = Runner(state, Connector(chosen, where), nursery, run_context)
+        runner = Runner(state, Connector(chosen, where, target.reconnect), nursery, run_context)
         await runner.connect()
         session = Session(runner)
         runner.observer.started(

@@ -17,6 +17,7 @@ from voxloop._errors import (
     ConnectionClosed,
     HandshakeRejected,
     NetworkError,
+    NetworkTimeout,
     RateLimited,
     VoxloopError,
 )
@@ -36,6 +37,8 @@ class Reconnect:
     Attributes:
         enabled: False: a lost connection ends the session.
         max_attempts: Attempts in a row before the session ends.
+        first_attempts: Attempts to make the first connection, before entering the session's block
+            raises. One that took its whole time-out is not repeated.
         base: Seconds before the first attempt.
         factor: By which each further delay is longer.
         jitter: Share of each delay that is left to chance, 0 to 1.
@@ -43,6 +46,9 @@ class Reconnect:
         give_up_after: Seconds of attempts after which the session ends.
         audio_seconds: Audio of the user that is kept to be sent again. What does not fit is lost,
             oldest first, and reported.
+        image_bytes: Images of the conversation that were given as bytes and are kept to be sent
+            again, in characters of their URLs. What does not fit is lost, oldest first, and
+            reported.
         stable_after: Seconds a connection must have held for the counts to begin anew.
         quick_failures: Connections in a row that broke sooner than that, before the session ends.
         renew_before: Seconds before the server ends the session at which another connection is
@@ -54,12 +60,14 @@ class Reconnect:
 
     enabled: bool = True
     max_attempts: int = 10
+    first_attempts: int = 3
     base: float = 0.25
     factor: float = 2.0
     jitter: float = 0.5
     max_delay: float = 8.0
     give_up_after: float = 60.0
     audio_seconds: float = 30.0
+    image_bytes: float = 16 * 1024 * 1024
     stable_after: float = 5.0
     quick_failures: int = 3
     renew_before: float = 120.0
@@ -67,12 +75,14 @@ class Reconnect:
     def __post_init__(self) -> None:
         for name, low in (
             ("max_attempts", 1),
+            ("first_attempts", 1),
             ("quick_failures", 1),
             ("base", 0.0),
             ("factor", 1.0),
             ("max_delay", 0.0),
             ("give_up_after", 0.0),
             ("audio_seconds", 0.0),
+            ("image_bytes", 0.0),
             ("stable_after", 0.0),
             ("renew_before", 0.0),
         ):
@@ -81,6 +91,21 @@ class Reconnect:
                 raise ConfigError(f"Reconnect.{name} is {value!r}; give at least {low:g}")
         if not 0.0 <= self.jitter <= 1.0:
             raise ConfigError(f"Reconnect.jitter is {self.jitter!r}; give a value from 0 to 1")
+
+    def first_delay(self, attempt: int, error: VoxloopError, spent: float) -> float | None:
+        """Seconds to wait before the first connection is tried again, None to give up.
+
+        Args:
+            attempt: Number of the attempt that failed, from 1.
+            error: What went wrong with it.
+            spent: Seconds since the first one.
+        """
+        timed_out = isinstance(error, NetworkTimeout)
+        if not self.enabled or timed_out or attempt >= self.first_attempts:
+            return None
+        wait = self.delay(attempt, error, f"first:{attempt}:{spent}")
+        again = recoverable(error) and spent + wait <= self.give_up_after
+        return wait if again else None
 
     def delay(self, attempt: int, error: VoxloopError | None, seed: str) -> float:
         """Seconds to wait before an attempt.

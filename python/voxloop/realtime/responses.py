@@ -9,7 +9,7 @@ from dataclasses import replace
 import msgspec
 from msgspec import structs
 
-from voxloop.realtime import history, latency, sequencer
+from voxloop.realtime import amend, history, latency, sequencer
 from voxloop.realtime.effects import TurnOver
 from voxloop.realtime.events import AudioInterruptedEvent
 from voxloop.realtime.playback import PlayItem, Position
@@ -180,12 +180,14 @@ def _truncate(step: Step, position: Position) -> None:
     item, end = position.item, _audio_end(position)
     if not item.truncatable or item.received_ms <= 0:
         return
-    if item.epoch == step.state.line.epoch:  # to the next connection it was told as text
+    if item.epoch == step.state.line.epoch:
         _tell_cut(step, item, end)
     changed, entry = history.cut(
         step.state.history, item.item_id, end, received_ms=item.received_ms
     )
     step.history(changed, entry, "updated")
+    if item.epoch != step.state.line.epoch:  # to this connection it was told as text
+        amend.heard_less(step, item.item_id)
 
 
 def _tell_cut(step: Step, item: PlayItem, end: int) -> None:

@@ -9,13 +9,14 @@ heard, calls with their outputs. Then what the server had not confirmed: items, 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
 import msgspec
 
 from voxloop.realtime.history import HistoryItem, HistoryPart
+from voxloop.realtime.images import Images
 from voxloop.realtime.ring import Ring, Segment
 from voxloop.realtime.state import Backlog, State
 from voxloop.wire import realtime as rt
@@ -29,14 +30,14 @@ class Replay:
 
     Attributes:
         items: The conversation.
-        names: Ids of items that the application knows already.
+        names: Ids of items that the application knows already, and the item before each.
         audio: Uncommitted audio and the commits that the server has not confirmed.
-        lost_items: Items whose content cannot be sent.
+        lost_items: Items whose content cannot be sent, or not all of it.
         audio_bytes: Bytes of the uncommitted audio.
     """
 
     items: tuple[rt.ConversationItemCreate, ...]
-    names: frozenset[str]
+    names: Mapping[str, str | None]
     audio: tuple[rt.InputAudioBufferAppend | rt.InputAudioBufferCommit, ...]
     lost_items: int
     audio_bytes: int
@@ -51,14 +52,14 @@ def replay(state: State, new_id: NewId) -> Replay:
     """
     sounds = {segment.name: segment for segment in state.ring.said}
     items: list[rt.Item] = []
-    names: set[str] = set()
+    names: dict[str, str | None] = {}
     lost = 0
     for entry in state.history.current():
-        made = _item(entry, sounds.pop(entry.id, None))
+        made = _item(entry, sounds.pop(entry.id, None), state.images)
+        lost += _incomplete(entry, made)
         if made is None:
-            lost += _had_content(entry)
             continue
-        names.add(entry.id)
+        names[entry.id] = items[-1].id if items else None
         items.append(made)
         if entry.type == "function_call" and entry.output is not None:
             output = rt.Item(
@@ -73,7 +74,7 @@ def replay(state: State, new_id: NewId) -> Replay:
     audio = _audio(state.ring)
     return Replay(
         items=(*_chained(items, new_id), *_waiting(state.backlog, names)),
-        names=frozenset(names),
+        names=names,
         audio=audio,
         lost_items=lost,
         audio_bytes=sum(
@@ -105,7 +106,7 @@ def _chained(items: list[rt.Item], new_id: NewId) -> list[rt.ConversationItemCre
     return events
 
 
-def _waiting(backlog: Backlog, names: set[str]) -> list[rt.ConversationItemCreate]:
+def _waiting(backlog: Backlog, names: Mapping[str, str | None]) -> list[rt.ConversationItemCreate]:
     return [event for event in backlog.creates if event.item.id not in names]
 
 
@@ -119,7 +120,7 @@ def _audio(ring: Ring) -> tuple[rt.InputAudioBufferAppend | rt.InputAudioBufferC
     return tuple(events)
 
 
-def _item(entry: HistoryItem, sound: Segment | None) -> rt.Item | None:
+def _item(entry: HistoryItem, sound: Segment | None, images: Images) -> rt.Item | None:
     if entry.type == "function_call":
         return _call(entry)
     if entry.type != "message" or entry.role not in ("user", "assistant", "system"):
@@ -129,7 +130,11 @@ def _item(entry: HistoryItem, sound: Segment | None) -> rt.Item | None:
         parts = [rt.ContentPart(type="output_text", text=text)] if text else []
         status = "incomplete" if entry.status == "incomplete" else "completed"
     else:
-        parts = [part for part in map(_user_part, entry.content) if part is not None]
+        told = [
+            _user_part(part, images.parts.get((entry.id, index)))
+            for index, part in enumerate(entry.content)
+        ]
+        parts = [part for part in told if part is not None]
         status = "completed"
         if not parts and sound is not None:
             return _sound(entry.id, sound)
@@ -151,10 +156,10 @@ def _call(entry: HistoryItem) -> rt.Item | None:
     )
 
 
-def _user_part(part: HistoryPart) -> rt.ContentPart | None:
+def _user_part(part: HistoryPart, image: rt.ContentPart | None) -> rt.ContentPart | None:
     if part.type == "image":
         if not part.image_url or part.image_url == "data:":
-            return None
+            return image
         return rt.ContentPart(type="input_image", image_url=part.image_url)
     return rt.ContentPart(type="input_text", text=part.text) if part.text else None
 
@@ -164,11 +169,22 @@ def _sound(item_id: str, segment: Segment) -> rt.Item:
     return rt.Item(type="message", id=item_id, role="user", status="completed", content=[part])
 
 
-def _had_content(entry: HistoryItem) -> bool:
-    """Whether something is missing when the item is: not if it was empty or not heard at all."""
+def _incomplete(entry: HistoryItem, made: rt.Item | None) -> bool:
+    """Whether something of it is missing: not if it was empty or not heard at all."""
     if entry.type != "message":
-        return entry.type != "function_call"
-    return entry.role == "user" and any(part.text != "" for part in entry.content)
+        return made is None and entry.type != "function_call"
+    if entry.role != "user":
+        return False
+    told = made.content if made is not None and made.content is not None else []
+    if any(part.type == "input_audio" for part in told):
+        return False
+    return len(told) < sum(part.text != "" for part in entry.content)
+
+
+def without(names: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """The names but for the first that is this one."""
+    place = names.index(name)
+    return (*names[:place], *names[place + 1 :])
 
 
 def heard(entry: HistoryItem) -> str:

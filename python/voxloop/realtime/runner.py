@@ -330,6 +330,15 @@ class Runner:
         await self.events.give_way()
 
     def _take(self, frame: Frame) -> None:
+        try:
+            self._handle(frame)
+        except Exception:
+            # A step that fails has changed nothing: the session goes on without this frame.
+            _log.exception("a frame of the server could not be handled")
+            failure = ProtocolError("a frame of the server could not be handled; see the log")
+            self.events.publish(ErrorEvent(error=failure, at=frame[1]))
+
+    def _handle(self, frame: Frame) -> None:
         data, at = frame
         given: inputs.Input
         if isinstance(data, AudioDelta):
@@ -351,13 +360,7 @@ class Runner:
                 if type(event) is rt.ResponseOutputAudioTranscriptDelta and self._said(event, at):
                     return
                 given = self._received(event, at)
-        try:
-            self.feed(given)
-        except Exception:
-            # The step that failed has changed nothing: the session goes on without this frame.
-            _log.exception("a frame of the server could not be handled")
-            failure = ProtocolError("a frame of the server could not be handled; see the log")
-            self.events.publish(ErrorEvent(error=failure, at=at))
+        self.feed(given)
 
     def _sounded(self, data: AudioDelta, at: float) -> bool:
         """Handle sound of which nothing has to be told but the sound; False if there is more."""

@@ -123,8 +123,8 @@ def refused(sequencer: Sequencer, error: rt.ErrorDetail, at: float) -> tuple[Seq
     """An error came; when it answers the request in flight, the slot is free again.
 
     Returns:
-        The sequencer, and whether the request waits for another attempt (the error need not be
-        shown then).
+        The sequencer, and whether the error need not be shown: the request waits for another
+        attempt, or is not wanted any more.
     """
     request = sequencer.sent or sequencer.answered
     busy = error.code == "conversation_already_has_active_response"
@@ -133,7 +133,10 @@ def refused(sequencer: Sequencer, error: rt.ErrorDetail, at: float) -> tuple[Seq
         mine = busy or error.code == "bad_response_create" or "response.create" in error.message
     if not mine or request is None:
         return sequencer, False
+    stopped = sequencer.cancel_on_start
     sequencer = replace(sequencer, sent=None, answered=None, cancel_on_start=False)
+    if busy and stopped:  # nobody wants it any more
+        return sequencer, True
     if not busy or request.attempts + 1 >= MAX_ATTEMPTS:
         return sequencer, False
     again = replace(request, attempts=request.attempts + 1)

@@ -20,7 +20,7 @@ from voxloop.realtime.attach import AttachOptions, LocalVad, Media, attached
 from voxloop.realtime.config import SessionModelSettings
 from voxloop.realtime.events import AgentState, Event
 from voxloop.realtime.history import HistoryItem
-from voxloop.realtime.items import as_item, image_url, mcp_answer, response_params
+from voxloop.realtime.items import as_item, as_json, image_url, mcp_answer, response_params
 from voxloop.realtime.latency import TurnMetrics
 from voxloop.realtime.recording import Recording, opening, recording
 from voxloop.realtime.restore import exported
@@ -104,8 +104,8 @@ class Session:
         """The conversation as JSON objects, for `open_session` to go on with (``initial_items``).
 
         The user's words, or the sound where no transcript came and it is still kept; the agent's
-        words as far as they were heard; calls and their outputs. Images that were given as bytes
-        are not kept.
+        words as far as they were heard; calls and their outputs; images, those that were given as
+        bytes if they are still kept to be sent again.
         """
         return exported(self._runner.state)
 
@@ -392,6 +392,9 @@ class Session:
         Arguments override the session's settings for this response only. With
         ``conversation="none"`` it runs beside the conversation, at once; its events bear its
         ``response_id``, and tools that it calls are answered beside the conversation as well.
+
+        Raises:
+            ConfigError: They hold what is no JSON.
         """
         given = response_params(
             instructions=instructions,
@@ -490,7 +493,7 @@ class Session:
         A ``response.create`` waits for its turn, so that it never meets a running response.
 
         Raises:
-            ConfigError: It has no type.
+            ConfigError: It has no type, or holds what is no JSON.
         """
         await self._runner.room()
-        self._runner.command(inputs.Raw(event, time.monotonic()))
+        self._runner.command(inputs.Raw(as_json(event), time.monotonic()))

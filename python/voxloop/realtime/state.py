@@ -10,6 +10,7 @@ from voxloop.agents import Agent, ResolvedAgent
 from voxloop.realtime.config import RunConfig, SessionModelSettings
 from voxloop.realtime.events import AgentState
 from voxloop.realtime.history import History
+from voxloop.realtime.images import Images
 from voxloop.realtime.latency import Ledger
 from voxloop.realtime.playback import Playback
 from voxloop.realtime.reconnect import Line, Reconnect
@@ -77,7 +78,10 @@ class Link:
         attached: The session is attached to a call.
         over: The connection ended or was left.
         rate_limits: The latest ones.
-        repeated: Items that were sent again: what the server says of them is known.
+        repeated: Items that were sent again, and the item before each in what was sent: what the
+            server says of them is known.
+        replaced: Those of them that were taken out, to be put in again or not; the server's word
+            that they are gone is awaited.
     """
 
     session_id: str | None = None
@@ -90,7 +94,8 @@ class Link:
     attached: bool = False
     over: bool = False
     rate_limits: tuple[rt.RateLimit, ...] = ()
-    repeated: frozenset[str] = frozenset()
+    repeated: Mapping[str, str | None] = field(default_factory=dict)
+    replaced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +317,7 @@ class State:
         ids: How many were made.
         gates: Turns that wait to be let in, by their item.
         spent: What the responses of each agent cost, by its name.
+        images: Images of the conversation that were given as bytes.
     """
 
     config: RunConfig
@@ -335,6 +341,7 @@ class State:
     usage: Usage = field(default_factory=Usage)
     gates: Mapping[str, Gated] = field(default_factory=dict)
     spent: Mapping[str, Usage] = field(default_factory=dict)
+    images: Images = field(default_factory=Images)
 
 
 def evolved(state: State, **changes: object) -> State:
@@ -363,6 +370,7 @@ def initial(
         attached=attached,
     )
     policy = reconnect or Reconnect()
+    again = policy.enabled and not attached
     return State(
         config=config,
         settings=settings,
@@ -371,7 +379,8 @@ def initial(
         link=link,
         reconnect=policy,
         ring=empty(
-            policy.audio_seconds if policy.enabled and not attached else 0.0,
+            policy.audio_seconds if again else 0.0,
             FORMATS[settings.input_format].bytes_per_ms * 1000,
         ),
+        images=Images(limit=int(policy.image_bytes) if again else 0),
     )

@@ -11,8 +11,12 @@ pub struct CutItem {
     pub content_index: u32,
     /// Milliseconds of it that were heard, rounded down.
     pub heard_ms: u64,
+    /// Milliseconds of it that had come, rounded up.
+    pub received_ms: u64,
     /// Whether it stands in the server's conversation.
     pub in_conversation: bool,
+    /// Whether it came over an earlier connection: to the present one it is no sound to be cut.
+    pub earlier: bool,
     /// Whether the truncation went to the server already.
     pub sent: bool,
 }

@@ -61,6 +61,7 @@ struct Item {
     received: u64,
     done: bool,
     in_conversation: bool,
+    earlier: bool,
 }
 
 /// A stretch that one run of the resampler made: frames of the wire in, of the sink out.
@@ -190,6 +191,7 @@ impl Downlink {
             received: 0,
             done: false,
             in_conversation: self.answers.in_conversation(&delta.response_id),
+            earlier: false,
         });
         self.items.len() - 1
     }
@@ -231,6 +233,17 @@ impl Downlink {
     pub fn response_done(&mut self, response_id: &str) {
         self.answers.done(response_id);
         self.finish(|item| item.response == response_id);
+    }
+
+    /// Another connection is used from now on: nothing more comes of what an earlier one began.
+    pub fn rebound(&mut self) {
+        if let Some(active) = self.answers.active().map(str::to_owned) {
+            self.answers.done(&active);
+        }
+        self.finish(|_| true);
+        for item in &mut self.items {
+            item.earlier = true;
+        }
     }
 
     fn finish(&mut self, which: impl Fn(&Item) -> bool) {
@@ -326,6 +339,7 @@ impl Downlink {
     /// items are not yet marked as sent.
     pub fn cut(&mut self) -> (Vec<CutItem>, Vec<String>) {
         self.cuts += 1;
+        let rate = self.settings.format.rate();
         let mut items = Vec::new();
         let mut muted = Vec::new();
         for item in &mut self.items {
@@ -342,6 +356,8 @@ impl Downlink {
                 response_id: item.response.clone(),
                 content_index: item.content_index,
                 heard_ms: self.ledger.heard_ms(&item.serial),
+                received_ms: (item.received * 1_000).div_ceil(u64::from(rate)),
+                earlier: item.earlier,
                 in_conversation: item.in_conversation,
                 sent: false,
             });

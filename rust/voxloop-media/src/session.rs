@@ -132,6 +132,7 @@ impl Media {
         self.unbind();
         let number = self.number.fetch_add(1, Ordering::Relaxed) + 1;
         let again = lock(&self.shared.up).rewind();
+        self.shared.rebound();
         hub.attach(Some(Arc::clone(&self.shared) as Arc<dyn Listener>));
         *lock(&self.hub) = Some(Arc::clone(hub));
         *lock(&self.shared.binding) = Some(Binding { sender, number });

@@ -86,7 +86,7 @@ impl Shared {
         }
         self.sounded.notify_one();
         if tell && let Some(binding) = self.binding() {
-            for item in items.iter_mut().filter(|item| item.in_conversation) {
+            for item in items.iter_mut().filter(|item| item.in_conversation && !item.earlier) {
                 let id = self.new_id("truncate");
                 let event = codec::truncate(&id, &item.item_id, item.content_index, item.heard_ms);
                 let copy = self.tap.wants_texts().then(|| event.clone());
@@ -142,6 +142,11 @@ impl Listener for Shared {
 }
 
 impl Shared {
+    /// Another connection takes the place of the one before.
+    pub(crate) fn rebound(&self) {
+        self.ended(Downlink::rebound);
+    }
+
     fn ended(&self, what: impl FnOnce(&mut Downlink)) {
         if let Some(down) = &self.down {
             what(&mut lock(down));

@@ -217,6 +217,28 @@ fn a_part_heard_to_its_end_is_cut_only_while_more_of_it_may_come() {
 }
 
 #[test]
+fn what_a_lost_connection_began_is_played_to_its_end_and_told_as_earlier() {
+    let mut down = downlink(WireFormat::Pcm16, 24_000, 0);
+    down.answers().created("r", true);
+    down.sound(&delta("a", "r", samples([1; 960])));
+    play(&mut down, 1, 480);
+    down.rebound();
+    assert_eq!(down.fell_silent(), None);
+    assert_eq!(play(&mut down, 2, 480).len(), 480);
+    assert_eq!(down.fell_silent(), Some(1_920), "no more of it can come");
+
+    down.sound(&delta("b", "r", samples([2; 960])));
+    down.rebound();
+    down.answers().created("s", true);
+    down.sound(&delta("c", "s", samples([3; 481])));
+    play(&mut down, 1, 480);
+    let (items, _) = down.cut();
+    let told: Vec<_> =
+        items.iter().map(|i| (i.item_id.as_str(), i.heard_ms, i.received_ms, i.earlier)).collect();
+    assert_eq!(told, [("b", 20, 40, true), ("c", 0, 21, false)]);
+}
+
+#[test]
 fn sound_that_comes_after_the_end_of_its_response_is_played_to_its_end() {
     let mut down = downlink(WireFormat::Pcm16, 24_000, 60);
     down.answers().created("r", true);

@@ -97,6 +97,7 @@ pub(crate) struct CutItem {
     response_id: String,
     content_index: u32,
     heard_ms: u64,
+    received_ms: u64,
     in_conversation: bool,
     sent: bool,
 }
@@ -119,6 +120,7 @@ impl From<Cut> for MediaCut {
             response_id: item.response_id,
             content_index: item.content_index,
             heard_ms: item.heard_ms,
+            received_ms: item.received_ms,
             in_conversation: item.in_conversation,
             sent: item.sent,
         });

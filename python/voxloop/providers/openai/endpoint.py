@@ -190,6 +190,8 @@ class Endpoint:
     @property
     def websocket_options(self) -> WebSocketOptions:
         """Times and limits of a WebSocket, and the way to it."""
+        if isinstance(self.way, WebSocketOptions):
+            return self.way
         return self.way.given_to(WebSocketOptions())
 
     @asynccontextmanager

@@ -38,7 +38,8 @@ class OpenAI:
         realtime_url: Address of realtime sessions, where it is not ``/realtime`` under the base
             URL.
         connect: Whom to trust, our certificate, the proxy: for requests and realtime sessions
-            alike.
+            alike. A `net.WebSocketOptions` says of WebSockets how often they are asked for a sign
+            of life, and their limits, as well.
 
     Raises:
         ConfigError: The base URL cannot be used.

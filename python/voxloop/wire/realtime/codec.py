@@ -100,9 +100,27 @@ def decode_client(data: str | bytes) -> ClientMessage:
 def encode(event: Event | Unknown | Invalid | JsonObject) -> str:
     """Encode one event as JSON text; a ``None`` that is the default and ``UNSET`` are left out.
 
+    Half a surrogate pair, which a file's name may bring, cannot be told in UTF-8 and stands as
+    U+FFFD.
+
     Args:
         event: An event, or a JSON object to be sent as it is.
+
+    Raises:
+        TypeError: An object of the application's own making holds what is no JSON.
     """
-    if isinstance(event, (Unknown, Invalid)):
-        return _ENCODER.encode(event.raw).decode()
-    return _ENCODER.encode(event).decode()
+    whole = event.raw if isinstance(event, (Unknown, Invalid)) else event
+    try:
+        return _ENCODER.encode(whole).decode()
+    except UnicodeEncodeError:
+        return _ENCODER.encode(_tellable(msgspec.to_builtins(whole))).decode()
+
+
+def _tellable(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_tellable(name): _tellable(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_tellable(inner) for inner in value]
+    return value
