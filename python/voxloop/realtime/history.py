@@ -6,6 +6,7 @@ Text and transcripts that are still coming are kept as drafts beside the items, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
@@ -53,6 +54,7 @@ class HistoryItem:
         heard_ms: For a message that was cut short: how much of its audio was played.
         received_ms: For the same: how much of its audio had come.
         previous_id: The item before it, as the server told.
+        output_id: Id of the item that holds the output of a call.
     """
 
     id: str
@@ -67,6 +69,7 @@ class HistoryItem:
     heard_ms: int | None = None
     received_ms: float | None = None
     previous_id: str | None = field(default=None, repr=False)
+    output_id: str | None = field(default=None, repr=False, compare=False)
 
     @property
     def text(self) -> str:
@@ -181,12 +184,20 @@ def transcribed(history: History, item_id: str, text: str) -> tuple[History, His
     return _put(history, item), item, "updated"
 
 
-def answered(history: History, call_id: str, output: str) -> tuple[History, HistoryItem | None]:
-    """Put the output of a call into its item."""
-    call = next((item for item in reversed(history.items) if item.call_id == call_id), None)
+def answered(
+    history: History, call_id: str, output: str, output_id: str | None
+) -> tuple[History, HistoryItem | None]:
+    """Put the output of a call, and the id of the item that holds it, into the call's item."""
+    call = find_call(history, call_id)
     if call is None:
         return history, None
-    return _changed(history, call, replace(call, output=output, status="completed"))
+    told = replace(call, output=output, status="completed", output_id=output_id or call.output_id)
+    return _put(history, told), None if told == call else told
+
+
+def find_call(history: History, call_id: str) -> HistoryItem | None:
+    """The latest item of a call."""
+    return next((item for item in reversed(history.items) if item.call_id == call_id), None)
 
 
 def cut(
@@ -346,3 +357,18 @@ def _with_drafts(item: HistoryItem, drafts: Mapping[Key, str]) -> HistoryItem:
         if parts[index].text is None or len(text) > len(parts[index].text or ""):
             parts[index] = replace(parts[index], text=text)
     return replace(item, content=tuple(parts))
+
+
+def heard(entry: HistoryItem) -> str:
+    """The words of an answer that were heard: of one that was cut, a share as long as the sound's.
+
+    Words are spread over the sound evenly, since the server does not tell when which is said; the
+    last word is one that was begun.
+    """
+    if entry.heard_ms is None or not entry.received_ms:
+        return entry.text
+    share = min(1.0, entry.heard_ms / entry.received_ms)
+    if share >= 1.0:
+        return entry.text
+    words = entry.text.split()
+    return " ".join(words[: math.ceil(len(words) * share)])

@@ -15,6 +15,7 @@ from voxloop.net import AudioDelta
 from voxloop.net import MediaCut as NativeCut
 from voxloop.realtime.config import SessionModelSettings
 from voxloop.realtime.events import GuardrailTrippedEvent
+from voxloop.realtime.filtering import Rewrite
 from voxloop.wire import realtime as rt
 
 
@@ -257,12 +258,16 @@ class Decide:
 
 @dataclass(frozen=True, slots=True)
 class AgentReady:
-    """An agent is resolved and may take over; ``call_id`` is that of the handoff, if any."""
+    """An agent is resolved and may take over; ``call_id`` is that of the handoff, if any.
+
+    ``rewrite`` is what its filter makes of the conversation.
+    """
 
     agent: ResolvedAgent
     call_id: str | None
     message: str
     at: float
+    rewrite: Rewrite | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 from voxloop.agents import Agent, ResolvedAgent
 from voxloop.realtime.config import RunConfig, SessionModelSettings
 from voxloop.realtime.events import AgentState
+from voxloop.realtime.filtering import Rewrite
 from voxloop.realtime.history import History
 from voxloop.realtime.latency import Ledger
 from voxloop.realtime.playback import Playback
@@ -32,11 +33,13 @@ class Handover:
         agent: The agent to come.
         call_id: Call of the handoff; None when the application changes the agent.
         message: What the call is answered with.
+        rewrite: What the handoff's filter makes of the conversation.
     """
 
     agent: ResolvedAgent
     call_id: str | None
     message: str
+    rewrite: Rewrite | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

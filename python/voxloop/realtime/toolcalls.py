@@ -93,7 +93,7 @@ def _tell(step: Step, call: Call, output: str) -> None:
         output=output,
     )
     step.send(rt.ConversationItemCreate(event_id=step.new_id("item_create"), item=item))
-    changed, entry = history.answered(step.state.history, call.call_id, output)
+    changed, entry = history.answered(step.state.history, call.call_id, output, item.id)
     step.history(changed, entry, "updated")
 
 

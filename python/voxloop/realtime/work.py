@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from copy import deepcopy
 from typing import Any, Protocol, TypeAlias
 
 import trio
@@ -14,6 +15,7 @@ from voxloop.agents import Handoff, ResolvedAgent, call_hooks, resolve
 from voxloop.realtime import effects, inputs
 from voxloop.realtime.config import NO_TRANSCRIPTS, RunConfig, SessionModelSettings
 from voxloop.realtime.events import ErrorEvent
+from voxloop.realtime.filtering import Rewrite, rewrite, shown
 from voxloop.realtime.state import Call, State
 from voxloop.realtime.watch import Watch
 from voxloop.tools import (
@@ -43,6 +45,8 @@ _log = logging.getLogger("voxloop.realtime")
 
 class Owner(Protocol):
     """The session, as its workers see it."""
+
+    state: State
 
     def feed(self, given: inputs.Input) -> VoxloopError | None:
         """Take one input."""
@@ -168,6 +172,7 @@ class Workshop:
             message = await handoff.accept(context, call.arguments)
             agent = await resolve(target, self._context)
             check_agent(agent, self._config.model_settings)
+            chosen = await self._filtered(handoff)
         except Exception as error:
             _log.debug("handoff %r failed", call.name, exc_info=error)
             if isinstance(error, ModelBehaviorError):  # its text is meant for the model
@@ -178,7 +183,14 @@ class Workshop:
             )
             self._owner.tell(ErrorEvent(error=_as_error(error, target.name), at=now))
             return
-        self._owner.feed(inputs.AgentReady(agent, call.call_id, message, time.monotonic()))
+        now = time.monotonic()
+        self._owner.feed(inputs.AgentReady(agent, call.call_id, message, now, chosen))
+
+    async def _filtered(self, handoff: Handoff) -> Rewrite | None:
+        if handoff.input_filter is None:
+            return None
+        before = shown(self._owner.state.history.current())
+        return rewrite(before, await handoff.filtered(deepcopy(before)))
 
 
 class HookLine:
@@ -232,18 +244,10 @@ def check_agent(resolved: ResolvedAgent, settings: SessionModelSettings) -> None
     """Refuse what a realtime session cannot do.
 
     Raises:
-        ConfigError: A handoff has an ``input_filter``: the history lives on the server. Or there
-            are input guardrails, and no transcripts that they could look at.
+        ConfigError: There are input guardrails, and no transcripts that they could look at.
     """
     if resolved.agent.input_guardrails and settings.transcription is None:
         raise ConfigError(NO_TRANSCRIPTS)
-    for handoff in resolved.handoffs.values():
-        if handoff.input_filter is not None:
-            raise ConfigError(
-                f"the handoff to {handoff.agent.name!r} has an input_filter, which a realtime "
-                "session cannot apply: the server holds the conversation. Leave it out, and take "
-                "items out with session.delete_item"
-            )
 
 
 def _fatal(error: Exception | None, tool: Tool) -> VoxloopError:
