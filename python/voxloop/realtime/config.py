@@ -6,12 +6,15 @@ noise reduction ``None`` means *off*.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from voxloop._errors import ConfigError
 from voxloop.agents import Hooks, InputGuardrail, OutputGuardrail
+from voxloop.net import ApiKey, Secret, WebSocketOptions
+from voxloop.providers import RealtimeTarget
+from voxloop.providers.openai.azure import KEY_HEADER, azure_base_url, azure_key
 from voxloop.realtime.events import GuardrailAction, GuardrailTrippedEvent
 from voxloop.realtime.objects import check_objects
 from voxloop.realtime.reconnect import Reconnect
@@ -24,10 +27,11 @@ DEFAULT_VOICE = "marin"
 DEFAULT_TRANSCRIPTION_MODEL = "gpt-4o-mini-transcribe"
 MIN_SPEED, MAX_SPEED = 0.25, 1.5
 MAX_OUTPUT_TOKENS = 4096
+BEARER = "Authorization"
+"""The header that carries a key as a bearer token."""
 
 Format: TypeAlias = Literal["pcm16", "pcmu", "pcma"]
 Modality: TypeAlias = Literal["audio", "text"]
-ApiKey: TypeAlias = str | Callable[[], str] | Callable[[], Awaitable[str]]
 ToolChoice: TypeAlias = str | Mapping[str, object]
 JsonMapping: TypeAlias = Mapping[str, object]
 
@@ -174,7 +178,9 @@ class SessionModelSettings:
         max_output_tokens: 1 to 4096 or ``"inf"``, for one response.
         reasoning_effort: ``"minimal"`` to ``"xhigh"``, for models that reason.
         prompt: Reference to a stored prompt: ``{"id", "version", "variables"}``.
-        tracing: ``"auto"``, an object with ``workflow_name``, ``group_id``, ``metadata``, or None.
+        tracing: Traces that the server keeps: ``"auto"``, an object with ``workflow_name``,
+            ``group_id``, ``metadata``, or None for none. It is told once, with the first settings,
+            and cannot be changed once it is on.
         truncation: ``"auto"``, ``"disabled"`` or a retention object.
         include: Extra output, such as ``"item.input_audio_transcription.logprobs"``.
 
@@ -313,25 +319,94 @@ class ModelConfig:
     """Which model is reached, and how.
 
     Attributes:
-        model: Model name; it cannot change within a session.
+        model: Model name, or that of a deployment; it cannot change within a session.
         url: Whole WebSocket URL instead of the provider's; its query is kept.
+        query: Added to the query of the address; the same name replaces what is there.
         api_key: Key, or a function (plain or async) that gives one; only without ``provider``.
+        key_header: The header that carries ``api_key``: ``"Authorization"`` (as a bearer token),
+            or such as ``"api-key"``, bare.
         headers: Added to the provider's; the same name, in any case, replaces it.
         call_id: Attach to this call instead of opening a session; not together with ``model``.
+        transport: Times and sizes of the connection, such as how often it is pinged; whom to trust
+            and the proxy are the provider's.
         reconnect: What happens when the connection is lost. One that is attached to a call is
             never made again: its end is the end of the call.
 
     Raises:
-        ConfigError: Both ``model`` and ``call_id`` are given.
+        ConfigError: Both ``model`` and ``call_id`` are given, or a value is of a wrong kind.
     """
 
     model: str | None = None
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
     api_key: ApiKey | None = field(default=None, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    key_header: str = BEARER
+    headers: Mapping[str, str | Secret] = field(default_factory=dict, repr=False)
     call_id: str | None = None
+    transport: WebSocketOptions | None = None
     reconnect: Reconnect = field(default_factory=Reconnect)
 
+    @classmethod
+    def azure(
+        cls,
+        endpoint: str,
+        deployment: str,
+        *,
+        api_key: ApiKey | None = None,
+        api_version: str | None = None,
+        key_header: str = KEY_HEADER,
+        headers: Mapping[str, str | Secret] | None = None,
+        transport: WebSocketOptions | None = None,
+        reconnect: Reconnect | None = None,
+    ) -> ModelConfig:
+        """A deployment on Azure, by the current API (``/openai/v1/realtime``).
+
+        Args:
+            endpoint: Of the resource, such as ``https://NAME.openai.azure.com``.
+            deployment: Name of the deployment; it takes the place of the model.
+            api_key: Key of the resource, or a function that gives one; default
+                ``AZURE_OPENAI_API_KEY``. Keys of OpenAI's own accounts are never sent there.
+            api_version: Sent as ``api-version``, where the resource wants one.
+            key_header: ``"Authorization"`` for tokens of a directory, which ``api_key`` then gives.
+            headers: See `ModelConfig`, as for the rest.
+            transport: See there.
+            reconnect: See there.
+
+        Raises:
+            ConfigError: The endpoint or the deployment cannot be used.
+
+        Example::
+
+            target = realtime.ModelConfig.azure("https://NAME.openai.azure.com", "my-deployment")
+            async with realtime.open_session(agent, model_config=target) as session: ...
+        """
+        if not deployment or not deployment.strip():
+            raise ConfigError("deployment is empty; give the name of a deployment of the resource")
+        return cls(
+            model=deployment,
+            url=azure_base_url(endpoint) + "/realtime",
+            query={} if api_version is None else {"api-version": api_version},
+            api_key=azure_key if api_key is None else api_key,
+            key_header=key_header,
+            headers=headers or {},
+            transport=transport,
+            reconnect=reconnect or Reconnect(),
+        )
+
+    def target(self, model: str | None = None) -> RealtimeTarget:
+        """Where a provider is to connect to; ``model`` where none is named here."""
+        return RealtimeTarget(
+            model=self.model if self.model is not None or self.call_id is not None else model,
+            url=self.url,
+            query=self.query,
+            headers=self.headers,
+            call_id=self.call_id,
+            transport=self.transport,
+        )
+
     def __post_init__(self) -> None:
+        for name in ("query", "headers"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise ConfigError(f"ModelConfig.{name} must be a mapping of names to texts")
         if self.model is not None and self.call_id is not None:
             raise ConfigError("ModelConfig takes model or call_id: a call has its model already")

@@ -20,6 +20,7 @@ AgentState: TypeAlias = Literal[
     "listening", "user_speaking", "thinking", "tool_running", "speaking", "reconnecting", "closed"
 ]
 GuardrailAction: TypeAlias = Literal["cancel", "say", "event"]
+InterruptionCause: TypeAlias = Literal["speech", "application", "guardrail"]
 SpeechKind: TypeAlias = Literal["started", "stopped", "idle"]
 
 
@@ -67,11 +68,19 @@ class AgentStateEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioEvent:
-    """Sound to play, in order; never sound of a response that was interrupted."""
+    """Sound to play, in order; never sound of a response that was interrupted.
+
+    Attributes:
+        audio: The sound.
+        item_id: The message that says it.
+        response_id: Its response.
+        content_index: Index of the part of the message.
+    """
 
     audio: AudioChunk = field(repr=False)
     item_id: str
     response_id: str
+    content_index: int = 0
     at: float = 0.0
 
 
@@ -82,10 +91,16 @@ class AudioInterruptedEvent:
     Attributes:
         item_id: The message that was playing.
         heard_ms: How much of it was played.
+        content_index: Index of the part of the message.
+        received_ms: How much of it had come; None where the media keep that account.
+        cause: ``"speech"`` of the user, the ``"application"``, or a ``"guardrail"``.
     """
 
     item_id: str
     heard_ms: int
+    content_index: int = 0
+    received_ms: float | None = None
+    cause: InterruptionCause = "application"
     at: float = 0.0
 
 

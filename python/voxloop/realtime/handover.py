@@ -67,6 +67,11 @@ def change_settings(step: Step, command: ChangeSettings) -> None:
     ):
         step.refuse(ConfigError("audio formats cannot change within a session; open another"))
         return
+    if state.settings.tracing not in (None, new.tracing):
+        step.refuse(
+            ConfigError("tracing cannot change once it is on; open another session for that")
+        )
+        return
     changes = _changes(step, state.agent.current, new)
     before = state.settings
     step.state = replace(state, settings=new)

@@ -14,7 +14,7 @@ from voxloop.agents import ResolvedAgent
 from voxloop.net import AudioDelta
 from voxloop.net import MediaCut as NativeCut
 from voxloop.realtime.config import SessionModelSettings
-from voxloop.realtime.events import GuardrailTrippedEvent
+from voxloop.realtime.events import GuardrailTrippedEvent, InterruptionCause
 from voxloop.realtime.filtering import Rewrite
 from voxloop.wire import realtime as rt
 
@@ -53,10 +53,11 @@ class MediaAttached:
 
 @dataclass(frozen=True, slots=True)
 class MediaCut:
-    """The media have silenced the answer."""
+    """The media have silenced the answer; ``cause`` is why, where they did not know it."""
 
     cut: NativeCut
     at: float
+    cause: InterruptionCause = "application"
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,15 @@ def cut(step: Step, given: inputs.MediaCut) -> None:
     found = given.cut
     if found.items:
         first = found.items[0]
-        step.emit(AudioInterruptedEvent(item_id=first.item_id, heard_ms=first.heard_ms, at=step.at))
+        step.emit(
+            AudioInterruptedEvent(
+                item_id=first.item_id,
+                heard_ms=first.heard_ms,
+                content_index=first.content_index,
+                cause=given.cause if found.reason == "application" else "speech",
+                at=step.at,
+            )
+        )
         step.update(latency=latency.interrupted(step.state.latency))
     for item in found.items:
         track = step.state.turn.responses.get(item.response_id)

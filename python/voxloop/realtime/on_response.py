@@ -137,7 +137,7 @@ def _ended(
         )
     )
     moments.ended(step, track, status)
-    step.do(ResponseOver(track, status, reason, step.at))
+    step.do(ResponseOver(track, status, reason, step.at, spent))
 
 
 def _failure(details: rt.StatusDetails) -> VoxloopError:
@@ -236,7 +236,13 @@ def steady(state: State, delta: AudioDelta, at: float) -> tuple[State, AudioEven
     ledger = playback.extended(state.playback, item_id, delta.content_index, length, at)
     if ledger is None:
         return None
-    event = AudioEvent(audio=chunk, item_id=item_id, response_id=response_id, at=at)
+    event = AudioEvent(
+        audio=chunk,
+        item_id=item_id,
+        response_id=response_id,
+        content_index=delta.content_index,
+        at=at,
+    )
     return evolved(state, playback=ledger), event
 
 
@@ -296,7 +302,15 @@ def _heard(
     _mark(step, track)
     if chunk is None:
         chunk = form.decode(data[:whole])
-    step.emit(AudioEvent(audio=chunk, item_id=event.item_id, response_id=response_id, at=step.at))
+    step.emit(
+        AudioEvent(
+            audio=chunk,
+            item_id=event.item_id,
+            response_id=response_id,
+            content_index=event.content_index,
+            at=step.at,
+        )
+    )
 
 
 def _mark(step: Step, track: ResponseTrack | None) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from voxloop._errors import AuthenticationError
 from voxloop.realtime import handover, line, ring, sequencer
-from voxloop.realtime.effects import End
+from voxloop.realtime.effects import End, Greeted
 from voxloop.realtime.errors import from_detail, harmless
 from voxloop.realtime.events import RateLimitEvent
 from voxloop.realtime.step import Step
@@ -20,6 +20,7 @@ def created(step: Step, event: rt.SessionCreated) -> None:
         link=replace(link, session_id=event.session.id, expires_at=event.session.expires_at)
     )
     line.expires(step, event.session.expires_at)
+    step.do(Greeted(event.session.id))
 
 
 def updated(step: Step, event: rt.SessionUpdated) -> None:

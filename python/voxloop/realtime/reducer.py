@@ -180,7 +180,7 @@ def _silence(work: Step) -> None:
 
 def _left(work: Step, _given: inputs.Left) -> None:
     on_response.end_all(work, "cancelled", "session_closed")
-    work.do(End(None))
+    work.do(End(None, left=True))
 
 
 def _start(work: Step, given: inputs.Start) -> None:

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -18,23 +17,20 @@ from voxloop.audio import AudioLike, Format, Sink, Source
 from voxloop.realtime import inputs
 from voxloop.realtime.attach import AttachOptions, LocalVad, Media, attached
 from voxloop.realtime.config import SessionModelSettings
-from voxloop.realtime.events import AgentState, Event
-from voxloop.realtime.history import HistoryItem
+from voxloop.realtime.events import Event
 from voxloop.realtime.items import as_item, image_url, mcp_answer, response_params
-from voxloop.realtime.latency import TurnMetrics
 from voxloop.realtime.recording import Recording, opening, recording
-from voxloop.realtime.restore import exported
 from voxloop.realtime.runner import Runner, WireEvent
 from voxloop.realtime.subscribers import Subscription
 from voxloop.realtime.telephone import FORMATS
 from voxloop.realtime.uplink import Uplink
-from voxloop.realtime.usage import Usage
+from voxloop.realtime.view import SessionView
 from voxloop.realtime.work import check_agent
 from voxloop.tools import Tool, to_text
 from voxloop.wire import realtime as rt
 
 
-class Session:
+class Session(SessionView):
     """A conversation over one connection; made by `open_session`.
 
     Iterate it for its events; one task at a time may, others use `subscribe`. What comes before
@@ -59,64 +55,9 @@ class Session:
     """
 
     def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+        super().__init__(runner)
         self._uplink = Uplink(FORMATS[runner.state.settings.input_format])
         self._events: Subscription[Event] = runner.events.add(unasked=True)
-
-    # -- what is known ---------------------------------------------------------------------------
-
-    @property
-    def session_id(self) -> str | None:
-        """Id that the server gave; None until its first event."""
-        return self._runner.state.link.session_id
-
-    @property
-    def state(self) -> AgentState:
-        """What is going on."""
-        return self._runner.state.turn.shown or "listening"
-
-    @property
-    def current_agent(self) -> Agent:
-        """Who answers."""
-        return self._runner.state.agent.current.agent
-
-    @property
-    def settings(self) -> SessionModelSettings:
-        """Settings of the session, apart from the agent's."""
-        return self._runner.state.settings
-
-    @property
-    def history(self) -> tuple[HistoryItem, ...]:
-        """The conversation so far, in order; unfinished messages hold what has come of them."""
-        return self._runner.state.history.current()
-
-    @property
-    def usage(self) -> Usage:
-        """What the session has cost so far."""
-        return self._runner.state.usage
-
-    @property
-    def usage_by_agent(self) -> Mapping[str, Usage]:
-        """What the responses of each agent have cost, by its name; transcripts are nobody's."""
-        return MappingProxyType(dict(self._runner.state.spent))
-
-    def export(self) -> list[dict[str, object]]:
-        """The conversation as JSON objects, for `open_session` to go on with (``initial_items``).
-
-        The user's words, or the sound where no transcript came and it is still kept; the agent's
-        words as far as they were heard; calls and their outputs. Images that were given as bytes
-        are not kept.
-        """
-        return exported(self._runner.state)
-
-    @property
-    def rate_limits(self) -> tuple[rt.RateLimit, ...]:
-        """The limits as the server told them last."""
-        return self._runner.state.link.rate_limits
-
-    def metrics(self) -> tuple[TurnMetrics, ...]:
-        """Latencies of the last hundred turns, oldest first; the last may not be over."""
-        return self._runner.state.latency.turns
 
     # -- what comes in ---------------------------------------------------------------------------
 
@@ -477,7 +418,8 @@ class Session:
             settings: All of them, such as ``dataclasses.replace(session.settings, speed=1.2)``.
 
         Raises:
-            ConfigError: An audio format differs: those cannot change within a session.
+            ConfigError: An audio format differs, or tracing does that is on already: those cannot
+                change within a session.
         """
         await self._runner.room()
         self._runner.command(inputs.ChangeSettings(settings, time.monotonic()))

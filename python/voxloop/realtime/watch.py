@@ -20,6 +20,7 @@ from voxloop.realtime.events import (
     Event,
     GuardrailAction,
     GuardrailTrippedEvent,
+    InterruptionCause,
     TranscriptEvent,
 )
 from voxloop.realtime.guards import input_guardrails
@@ -36,7 +37,7 @@ class Owner(Protocol):
         """Take one input."""
         ...
 
-    def cut_media(self) -> None:
+    def cut_media(self, cause: InterruptionCause = "application") -> None:
         """Silence what is attached, if something is."""
         ...
 
@@ -103,7 +104,7 @@ class Watch:
                 event = _event(verdict, "output", due, text.item_id, text.response_id)
                 event = self._with_action(event)
                 if event.action != "event":
-                    self._owner.cut_media()
+                    self._owner.cut_media("guardrail")
                 now = time.monotonic()
                 self._owner.feed(inputs.Tripped(event, verdict.error(), now))
                 break

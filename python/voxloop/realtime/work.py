@@ -10,12 +10,14 @@ from typing import Any, Protocol, TypeAlias
 
 import trio
 
+from voxloop import telemetry
 from voxloop._errors import ConfigError, ModelBehaviorError, ToolError, VoxloopError
 from voxloop.agents import Handoff, ResolvedAgent, call_hooks, resolve
 from voxloop.realtime import effects, inputs
 from voxloop.realtime.config import NO_TRANSCRIPTS, RunConfig, SessionModelSettings
-from voxloop.realtime.events import ErrorEvent
+from voxloop.realtime.events import ErrorEvent, InterruptionCause
 from voxloop.realtime.filtering import Rewrite, rewrite, shown
+from voxloop.realtime.observe import Observer
 from voxloop.realtime.state import Call, State
 from voxloop.realtime.watch import Watch
 from voxloop.tools import (
@@ -47,12 +49,13 @@ class Owner(Protocol):
     """The session, as its workers see it."""
 
     state: State
+    observer: Observer
 
     def feed(self, given: inputs.Input) -> VoxloopError | None:
         """Take one input."""
         ...
 
-    def cut_media(self) -> None:
+    def cut_media(self, cause: InterruptionCause = "application") -> None:
         """Silence what is attached, if something is."""
         ...
 
@@ -110,7 +113,8 @@ class Workshop:
             hooks = (self._config.hooks, agent.hooks)
             await call_hooks("on_tool_start", hooks, context, agent, tool)
 
-        with trio.CancelScope() as scope:
+        span = self._owner.observer.call_span(call.call_id, call.response_id)
+        with trio.CancelScope() as scope, telemetry.within(span):
             self._scopes[call.call_id] = scope
             try:
                 async with self._slots:
