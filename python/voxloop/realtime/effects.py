@@ -75,6 +75,13 @@ class CheckInput:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckRest:
+    """Have what came of a response's words looked at to its end: no more will come."""
+
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunTool:
     """Run a function; its end comes back as `inputs.ToolFinished`."""
 
@@ -162,6 +169,7 @@ Effect: TypeAlias = (
     | CancelTool
     | Hook
     | CheckInput
+    | CheckRest
     | RunTool
     | RunHandoff
     | Greeted

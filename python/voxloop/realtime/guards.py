@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from voxloop.agents import Agent, InputGuardrail
-from voxloop.realtime import responses
+from voxloop.realtime import on_hold, responses
 from voxloop.realtime.config import RunConfig
 from voxloop.realtime.effects import CheckInput, End
 from voxloop.realtime.events import GuardrailTrippedEvent
@@ -44,6 +44,7 @@ def tripped(step: Step, given: Tripped) -> None:
         step.do(End(given.error))
         return
     if event.action == "event":
+        on_hold.let_out(step, event.response_id)
         return
     track = turn.responses.get(event.response_id)
     active = step.state.sequencer.active

@@ -212,6 +212,20 @@ class Tripped:
 
 
 @dataclass(frozen=True, slots=True)
+class Passed:
+    """The guardrails have let the first ``length`` characters of a message pass.
+
+    ``whole``: the message is complete, and they have let all of it pass.
+    """
+
+    response_id: str
+    item_id: str
+    length: int
+    whole: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """The guardrails have looked at a turn of the user; without an event they let it pass."""
 
@@ -311,6 +325,7 @@ Input: TypeAlias = (
     | Played
     | Examined
     | Tripped
+    | Passed
     | Judged
     | ToolFinished
     | Answer

@@ -40,6 +40,8 @@ def check_objects(
     names = include if isinstance(include, (tuple, list)) else (None,)
     if not all(isinstance(name, str) for name in names):
         raise ConfigError(f"include is {include!r}; give a list of names")
+    if not (tool_choice is None or isinstance(tool_choice, (str, Mapping))):
+        raise ConfigError(f"tool_choice is {tool_choice!r}; give a mode, or an object with a type")
     if isinstance(tool_choice, Mapping):
         kind = tool_choice.get("type")
         needs = {"function": "name", "mcp": "server_label"}.get(str(kind))

@@ -10,6 +10,7 @@ from voxloop.net import AudioDelta
 from voxloop.realtime import (
     dispatch,
     history,
+    holdback,
     latency,
     moments,
     playback,
@@ -17,7 +18,7 @@ from voxloop.realtime import (
     sequencer,
     toolcalls,
 )
-from voxloop.realtime.effects import ResponseOver
+from voxloop.realtime.effects import CheckRest, ResponseOver
 from voxloop.realtime.errors import from_detail
 from voxloop.realtime.events import (
     AgentEndEvent,
@@ -25,7 +26,8 @@ from voxloop.realtime.events import (
     AudioEvent,
     TranscriptEvent,
 )
-from voxloop.realtime.playback import Playback, PlayItem
+from voxloop.realtime.holdback import Hold
+from voxloop.realtime.playback import Playback
 from voxloop.realtime.state import ResponseTrack, State, evolved
 from voxloop.realtime.step import Step
 from voxloop.realtime.telephone import FORMATS
@@ -113,8 +115,26 @@ def done(step: Step, event: rt.ResponseDone) -> None:
         sequencer=sequencer.done(step.state.sequencer, response_id),
     )
     if track is not None:
+        begun = len(step.effects)
         _ended(step, track, response, status, spent)
+        _later(step, response_id, begun)
     toolcalls.response_over(step, response_id)
+
+
+def _later(step: Step, response_id: str, begun: int) -> None:
+    """Tell the end of a response after the sound of it that is held, if some is."""
+    hold = step.state.holds.get(response_id)
+    if hold is None:
+        return
+    if not hold.sounds:
+        holdback.forget(step, response_id)
+        return
+    silent = {held.event.item_id for held in hold.sounds if not hold.words.get(held.event.item_id)}
+    ended = tuple(step.effects[begun:])
+    del step.effects[begun:]
+    # Sound of which no words have come cannot be looked at.
+    holdback.put(step, replace(hold, ended=ended, done=hold.done | silent))
+    step.do(CheckRest(response_id))
 
 
 def _ended(
@@ -149,6 +169,7 @@ def _failure(details: rt.StatusDetails) -> VoxloopError:
 def end_all(step: Step, status: str, reason: str) -> None:
     """The connection is gone: what was running has ended too."""
     for track in step.state.turn.responses.values():
+        begun = len(step.effects)
         step.emit(
             AgentEndEvent(
                 response_id=track.response_id,
@@ -159,6 +180,7 @@ def end_all(step: Step, status: str, reason: str) -> None:
             )
         )
         step.do(ResponseOver(track, status, reason, step.at))
+        _later(step, track.response_id, begun)
     step.update(turn=replace(step.state.turn, responses={}))
 
 
@@ -225,6 +247,7 @@ def steady(state: State, delta: AudioDelta, at: float) -> tuple[State, AudioEven
         or track.first_audio_at is None
         or not track.in_conversation
         or response_id in turn.muted
+        or state.config.hold_audio
         or state.settings.output_format != "pcm16"
         or not latency.sounded(state.latency)
     ):
@@ -276,18 +299,27 @@ def _heard(
     chunk: AudioChunk | None,
 ) -> None:
     """Enter sound. ``chunk`` is all of ``data`` where that is a whole number of samples."""
+    if event.response_id in step.state.turn.muted:
+        return
+    if not holdback.sound(step, event, data, chunk):
+        hand_out(step, event, data, chunk)
+
+
+def hand_out(
+    step: Step,
+    event: rt.ResponseOutputAudioDelta | AudioDelta,
+    data: bytes,
+    chunk: AudioChunk | None,
+    hold: Hold | None = None,
+) -> None:
+    """Give sound to the application. ``hold``: it was held there."""
     state = step.state
     response_id = event.response_id
-    if response_id in state.turn.muted:
-        return
     track = state.turn.responses.get(response_id)
-    item = state.playback.find(event.item_id, event.content_index) or PlayItem(
-        item_id=event.item_id,
-        response_id=response_id,
-        content_index=event.content_index,
-        truncatable=track is None or track.in_conversation,
-        epoch=state.line.epoch,
-    )
+    if hold is None:
+        item = holdback.entry(step, event, track, state.line.epoch)
+    else:
+        item = holdback.entry(step, event, hold.track, hold.epoch)
     form = FORMATS[state.settings.output_format]
     pcm = form.name == "audio/pcm"
     if item.carry or not pcm:
@@ -299,7 +331,7 @@ def _heard(
     step.update(playback=ledger)
     if whole == 0:
         return
-    _mark(step, track)
+    _mark(step, track if track is not None or hold is None else hold.track)
     if chunk is None:
         chunk = form.decode(data[:whole])
     step.emit(
@@ -327,6 +359,9 @@ def _mark(step: Step, track: ResponseTrack | None) -> None:
 
 def audio_done(step: Step, event: rt.ResponseOutputAudioDone) -> None:
     """The sound of a message is complete."""
+    if holdback.waits(step.state, event.response_id):
+        holdback.complete(step, event.response_id, event.item_id, event.content_index)
+        return
     done_ledger = playback.completed(step.state.playback, event.item_id, event.content_index)
     step.update(playback=done_ledger)
 
@@ -356,6 +391,7 @@ def text_done(step: Step, event: rt.ResponseOutputTextDone) -> None:
 def _words(step: Step, response_id: str, key: history.Key, delta: str) -> None:
     if response_id in step.state.turn.muted or not delta:
         return
+    holdback.words(step, response_id, key[0], len(delta), all_of_it=False)
     track = step.state.turn.responses.get(response_id)
     inside = track is None or track.in_conversation
     if track is not None and track.first_text_at is None:
@@ -377,6 +413,7 @@ def _words(step: Step, response_id: str, key: history.Key, delta: str) -> None:
 def _all_words(step: Step, response_id: str, key: history.Key, text: str, kind: str) -> None:
     if response_id in step.state.turn.muted:
         return
+    holdback.words(step, response_id, key[0], len(text), all_of_it=True)
     track = step.state.turn.responses.get(response_id)
     if track is None or track.in_conversation:
         step.history(*history.set_text(step.state.history, key, text, kind), "updated")
@@ -396,4 +433,8 @@ def _all_words(step: Step, response_id: str, key: history.Key, text: str, kind: 
 
 def _track(step: Step, track: ResponseTrack) -> None:
     turn = step.state.turn
-    step.update(turn=replace(turn, responses={**turn.responses, track.response_id: track}))
+    hold = step.state.holds.get(track.response_id)
+    if hold is not None:
+        holdback.put(step, replace(hold, track=track))
+    if track.response_id in turn.responses:
+        step.update(turn=replace(turn, responses={**turn.responses, track.response_id: track}))

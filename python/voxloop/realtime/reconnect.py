@@ -20,6 +20,7 @@ from voxloop._errors import (
     RateLimited,
     VoxloopError,
 )
+from voxloop.realtime.checks import check_fields
 
 RECOVERABLE_CLOSES = frozenset({None, 1001, 1005, 1006, 1011, 1012, 1013, 1015})
 """Close codes after which the same session may be opened anew; None: no close frame came."""
@@ -65,6 +66,7 @@ class Reconnect:
     renew_before: float = 120.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name, low in (
             ("max_attempts", 1),
             ("quick_failures", 1),

@@ -21,6 +21,7 @@ from voxloop.realtime import (
     latency,
     line,
     moments,
+    on_hold,
     on_input,
     on_item,
     on_media,
@@ -212,6 +213,7 @@ _INPUTS: Final[dict[type[object], _Handler]] = {
     inputs.Played: commands.played,
     inputs.Raw: commands.raw,
     inputs.Tripped: guards.tripped,
+    inputs.Passed: on_hold.passed,
     inputs.Judged: guards.judged,
     inputs.Examined: dispatch.examined,
     inputs.ToolFinished: toolcalls.finished,
@@ -228,10 +230,13 @@ def _settle(work: Step) -> None:
     if ends:
         end = work.effects.pop(ends[0])
         on_response.end_all(work, "incomplete", "session_failed")
+        on_hold.end_all(work)
         work.update(link=replace(work.state.link, over=True))
         _show(work, "closed")
         work.do(end)
         return
+    if work.state.holds:
+        on_hold.settle(work)
     line.renew(work)
     toolcalls.speak_when_idle(work)
     responses.release(work)
@@ -241,7 +246,8 @@ def _settle(work: Step) -> None:
         ledger = playback.pruned(state.playback, work.at, frozenset(state.turn.responses))
         if ledger is not state.playback:
             work.update(playback=ledger)
-    if not state.sequencer.busy and not state.tools.running and not state.gates:
+    held = any(hold.sounds for hold in state.holds.values())
+    if not (state.sequencer.busy or state.tools.running or state.gates or held):
         turns, over = latency.finish(state.latency)
         if over is not None:
             work.update(latency=turns)
@@ -268,7 +274,8 @@ def _state(state: State, at: float) -> AgentState:
         return "speaking"
     if state.tools.running:
         return "tool_running"
-    return "thinking" if state.sequencer.busy or state.gates else "listening"
+    held = any(hold.sounds for hold in state.holds.values())
+    return "thinking" if state.sequencer.busy or state.gates or held else "listening"
 
 
 def _show(work: Step, state: AgentState) -> None:

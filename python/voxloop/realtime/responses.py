@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import msgspec
 
-from voxloop.realtime import history, latency, sequencer
+from voxloop.realtime import history, holdback, latency, sequencer
 from voxloop.realtime.effects import TurnOver
 from voxloop.realtime.events import AudioInterruptedEvent, InterruptionCause
 from voxloop.realtime.playback import PlayItem, Position
@@ -107,6 +107,7 @@ def cancel(step: Step) -> None:
 
 def stop(step: Step, response_id: str) -> None:
     """Stop one response and what is left to play of it; others go on."""
+    holdback.give_up(step, [response_id])
     state = step.state
     mute(step, [response_id])
     positions = state.playback.positions(step.at)
@@ -132,6 +133,8 @@ def cut_playback(step: Step, cause: InterruptionCause) -> None:
 
     The item that is playing is cut where it is; those after it, at their beginning.
     """
+    held = step.state.holds.items()
+    holdback.give_up(step, [name for name, hold in held if hold.track.in_conversation])
     state = step.state
     active = state.sequencer.active
     positions = state.playback.positions(step.at)

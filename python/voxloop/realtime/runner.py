@@ -226,6 +226,8 @@ class Runner:
                     self.work.do(effect, self.state)
                 case effects.CheckInput():
                     self.work.watch.check_input(effect)
+                case effects.CheckRest(response_id=response_id):
+                    self.work.watch.check_rest(response_id)
                 case effects.Greeted():
                     self.observer.greeted(effect)
                 case effects.ResponseOver():

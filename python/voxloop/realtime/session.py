@@ -18,6 +18,7 @@ from voxloop.realtime import inputs
 from voxloop.realtime.attach import AttachOptions, LocalVad, Media, attached
 from voxloop.realtime.config import SessionModelSettings
 from voxloop.realtime.events import Event
+from voxloop.realtime.holdback import check_sink
 from voxloop.realtime.items import as_item, image_url, mcp_answer, response_params
 from voxloop.realtime.recording import Recording, opening, recording
 from voxloop.realtime.runner import Runner, WireEvent
@@ -214,11 +215,13 @@ class Session(SessionView):
 
         Raises:
             ConcurrencyError: Media are attached already.
-            ConfigError: The connection has no place for media, or a value is out of range.
+            ConfigError: The connection has no place for media, a value is out of range, or there is
+                a sink although sound is held (``RunConfig.hold_audio``).
             VoxloopError: Source or sink fails, while the block is open.
 
         **Cancellation:** source and sink are ended, within a second.
         """
+        check_sink(self._runner.state.config, sink)
         options = AttachOptions(local_vad, frame_ms, keep_seconds)
         async with attached(self._runner, source, sink, options) as media:
             yield media

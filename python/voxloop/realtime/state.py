@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from voxloop.agents import Agent, ResolvedAgent
 from voxloop.realtime.config import RunConfig, SessionModelSettings
@@ -21,6 +21,9 @@ from voxloop.realtime.telephone import FORMATS
 from voxloop.realtime.usage import Usage
 from voxloop.tools import Approvals, Respond
 from voxloop.wire import realtime as rt
+
+if TYPE_CHECKING:
+    from voxloop.realtime.holdback import Hold
 
 CallKind: TypeAlias = Literal["function", "application", "handoff"]
 
@@ -153,6 +156,7 @@ class Turn:
         shown: The state that the application was told last.
         quiet_since: Since when nothing has happened; None once that was told.
         tripped: Responses that a guardrail has stopped.
+        let_out: Responses that go on although one has tripped: their sound is not held.
         word: The agent that has the word, once it has said or done something in the turn.
         said: What it has said in the turn.
     """
@@ -165,6 +169,7 @@ class Turn:
     shown: AgentState | None = None
     quiet_since: float | None = None
     tripped: tuple[str, ...] = ()
+    let_out: tuple[str, ...] = ()
     word: Agent | None = None
     said: tuple[str, ...] = ()
 
@@ -302,6 +307,7 @@ class State:
         ids: How many were made.
         gates: Turns that wait to be let in, by their item.
         spent: What the responses of each agent cost, by its name.
+        holds: Sound that waits for the output guardrails, by response.
     """
 
     config: RunConfig
@@ -324,6 +330,7 @@ class State:
     usage: Usage = field(default_factory=Usage)
     gates: Mapping[str, Gated] = field(default_factory=dict)
     spent: Mapping[str, Usage] = field(default_factory=dict)
+    holds: Mapping[str, Hold] = field(default_factory=dict)
 
 
 def evolved(state: State, **changes: object) -> State:

@@ -13,6 +13,7 @@ import trio
 from voxloop import telemetry
 from voxloop._errors import VoxloopError
 from voxloop.agents import OutputGuardrail, ResolvedAgent, TextDebounce
+from voxloop.agents.guardrail import strictest
 from voxloop.realtime import effects, inputs
 from voxloop.realtime.config import RunConfig
 from voxloop.realtime.events import (
@@ -68,6 +69,13 @@ class Watch:
                 if text.response_id == event.response_id:
                     del self._texts[item_id]
 
+    def check_rest(self, response_id: str) -> None:
+        """No more words of a response will come: have those looked at that were not yet."""
+        for text in self._texts.values():
+            if text.response_id == response_id and not text.whole:
+                text.whole = True
+                self._begin(text, text.debounce.finish())
+
     def check_input(self, effect: effects.CheckInput) -> None:
         """Have a turn of the user looked at."""
         self._nursery.start_soon(self._check_input, effect)
@@ -80,17 +88,24 @@ class Watch:
             guardrails = (*self._config.output_guardrails, *by.agent.output_guardrails)
             if not guardrails:
                 return
-            text = self._texts[event.item_id] = _Text(event, by, guardrails)
+            hold = self._config.hold_audio and strictest(guardrails) == "sentence"
+            text = self._texts[event.item_id] = _Text(event, by, guardrails, sentences=hold)
         due = text.debounce.push(event.delta)
         if event.final and event.text is not None:
             unchecked = text.debounce.finish() is not None
             known = text.debounce.text.strip() == event.text.strip()
             due = event.text if event.text.strip() and (unchecked or not known) else None
+            text.whole = True
+        self._begin(text, due)
+
+    def _begin(self, text: _Text, due: str | None) -> None:
         if due is not None:
             text.due = due
-            if not text.running:
-                text.running = True
-                self._nursery.start_soon(self._check, text)
+        elif not (text.whole and self._config.hold_audio):
+            return
+        if not text.running:
+            text.running = True
+            self._nursery.start_soon(self._check, text)
 
     async def _check(self, text: _Text) -> None:
         agent = text.by.agent
@@ -108,7 +123,16 @@ class Watch:
                 now = time.monotonic()
                 self._owner.feed(inputs.Tripped(event, verdict.error(), now))
                 break
+            self._pass(text, len(due), whole=False)
+        else:
+            if text.whole:
+                self._pass(text, len(text.debounce.text), whole=True)
         text.running = False
+
+    def _pass(self, text: _Text, length: int, *, whole: bool) -> None:
+        if self._config.hold_audio:
+            now = time.monotonic()
+            self._owner.feed(inputs.Passed(text.response_id, text.item_id, length, whole, now))
 
     async def _check_input(self, effect: effects.CheckInput) -> None:
         agent = effect.agent.agent
@@ -141,14 +165,21 @@ class _Text:
     """A message of the agent that grows."""
 
     def __init__(
-        self, event: TranscriptEvent, by: ResolvedAgent, guardrails: tuple[OutputGuardrail, ...]
+        self,
+        event: TranscriptEvent,
+        by: ResolvedAgent,
+        guardrails: tuple[OutputGuardrail, ...],
+        *,
+        sentences: bool,
     ) -> None:
         self.item_id = event.item_id
         self.response_id = event.response_id
         self.by = by
         self.guardrails = guardrails
-        self.debounce = TextDebounce(min(guardrail.every for guardrail in guardrails))
+        every = min(guardrail.every for guardrail in guardrails)
+        self.debounce = TextDebounce(every, sentences=sentences)
         self.due: str | None = None
+        self.whole = False
         self.running = False
 
 
