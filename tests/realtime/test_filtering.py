@@ -37,7 +37,7 @@ def test_what_is_kept_is_not_touched() -> None:
 
 
 def test_what_is_new_stands_where_it_was_put() -> None:
-    note: JsonObject = {"type": "message", "role": "system", "content": []}
+    note: JsonObject = {"role": "system", "content": "Mind the step."}
     made = rewrite((A, B), (note, A, {**note, "id": "own"}, B, note))
     assert made.deleted == ()
     first, second, third = made.created
@@ -78,8 +78,7 @@ def test_what_is_no_item_is_refused(wrong: JsonObject) -> None:
 def say_again(items: tuple[JsonObject, ...]) -> list[JsonObject]:
     """Leaves out calls and their outputs, and puts a summary before the last message."""
     said = [item for item in items if item["type"] == "message"]
-    content = [{"type": "input_text", "text": f"{len(items)} items so far."}]
-    return [{"type": "message", "role": "system", "content": content}, said[-1]]
+    return [{"role": "system", "content": f"{len(items)} items so far."}, said[-1]]
 
 
 async def handed_over(

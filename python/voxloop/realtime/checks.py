@@ -106,7 +106,10 @@ def _object(value: object, kind: Any) -> object:
                 f"{typing.cast('Any', kind).__name__} has no field {unknown[0]!r}; "
                 f"it has {', '.join(sorted(names))}"
             )
-        return typing.cast("Any", kind)(**value)
+        try:
+            return typing.cast("Any", kind)(**value)
+        except TypeError:  # one that has to be given is missing
+            return NO
     return NO
 
 

@@ -17,7 +17,7 @@ from voxloop.providers import RealtimeTarget
 from voxloop.providers.openai.azure import KEY_HEADER, azure_base_url, azure_key
 from voxloop.realtime.checks import check_fields
 from voxloop.realtime.events import GuardrailAction, GuardrailTrippedEvent
-from voxloop.realtime.objects import check_objects
+from voxloop.realtime.objects import check_objects, check_voice
 from voxloop.realtime.reconnect import Reconnect
 from voxloop.realtime.telephone import FORMATS
 from voxloop.tools import FailureFormatter
@@ -235,9 +235,7 @@ class SessionModelSettings:
             )
         _in_range("speed", self.speed, MIN_SPEED, MAX_SPEED)
         check_objects(self.prompt, self.tracing, self.truncation, self.include, self.tool_choice)
-        name = self.voice.get("id") if isinstance(self.voice, Mapping) else self.voice
-        if not isinstance(name, str) or not name.strip():
-            raise ConfigError("voice is a name, or {'id': ...} of a custom voice")
+        check_voice(self.voice)
         if isinstance(self.tool_choice, str):
             _one_of("tool_choice", self.tool_choice, ("auto", "none", "required"))
         tokens = self.max_output_tokens

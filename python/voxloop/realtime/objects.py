@@ -52,6 +52,17 @@ def check_objects(
             )
 
 
+def check_voice(voice: object) -> None:
+    """Refuse what names no voice.
+
+    Raises:
+        ConfigError: It is neither a name nor the id of a custom voice.
+    """
+    name = voice.get("id") if isinstance(voice, Mapping) else voice
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigError("voice is a name, or {'id': ...} of a custom voice")
+
+
 def _known(name: str, value: object, keys: set[str], *, need: str = "") -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or not set(value) <= keys or (need and not value.get(need)):
         raise ConfigError(f"{name} is {value!r}; give an object with {', '.join(sorted(keys))}")

@@ -11,6 +11,7 @@ from voxloop._errors import ConfigError
 from voxloop.agents import Agent, open_nursery, resolve
 from voxloop.providers import Provider
 from voxloop.realtime import inputs
+from voxloop.realtime.arguments import check_opening
 from voxloop.realtime.config import BEARER, ModelConfig, RunConfig
 from voxloop.realtime.connector import Connector
 from voxloop.realtime.items import as_item
@@ -54,8 +55,7 @@ async def open_session(
 
     **Cancellation:** what was opened is closed.
     """
-    settings = config or RunConfig()
-    target = model_config or ModelConfig()
+    settings, target = check_opening(agent, config, model_config, provider, initial_items)
     chosen = provider if provider is not None else own_provider(target)
     if provider is not None and (target.api_key is not None or target.key_header != BEARER):
         raise ConfigError("give the API key to the provider, or leave provider out")

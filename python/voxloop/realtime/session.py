@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import uuid
@@ -12,14 +13,25 @@ from typing import Literal
 
 import msgspec
 
+from voxloop._errors import ConfigError
 from voxloop.agents import Agent, resolve
 from voxloop.audio import AudioLike, Format, Sink, Source
 from voxloop.realtime import inputs
+from voxloop.realtime.arguments import (
+    Detail,
+    Role,
+    check,
+    check_id,
+    check_settings,
+    check_text,
+    raw_event,
+    response_params,
+)
 from voxloop.realtime.attach import AttachOptions, LocalVad, Media, attached
-from voxloop.realtime.config import SessionModelSettings
+from voxloop.realtime.config import Level, SessionModelSettings
 from voxloop.realtime.events import Event
 from voxloop.realtime.holdback import check_sink
-from voxloop.realtime.items import as_item, image_url, mcp_answer, response_params
+from voxloop.realtime.items import as_item, image_url, mcp_answer
 from voxloop.realtime.recording import Recording, opening, recording
 from voxloop.realtime.runner import Runner, WireEvent
 from voxloop.realtime.subscribers import Subscription
@@ -166,6 +178,7 @@ class Session(SessionView):
         Raises:
             ConfigError: Nothing was sent, and there is no turn detection that could know better.
         """
+        check("respond", respond, bool | None)
         await self._runner.room()
         now = time.monotonic()
         for piece in self._uplink.flush():
@@ -230,7 +243,13 @@ class Session(SessionView):
         """Say how much of a message was played, in all.
 
         Without reports, sound counts as played at once and without gaps from when it came.
+
+        Raises:
+            ConfigError: This is no id of a message, or no time.
         """
+        check_id("item_id", item_id)
+        if not 0.0 <= check("played_ms", played_ms, float) < math.inf:
+            raise ConfigError(f"played_ms is {played_ms}; give what was played in all")
         self._runner.feed(inputs.Played(item_id, played_ms, time.monotonic()))
 
     # -- text, images and items ------------------------------------------------------------------
@@ -239,15 +258,19 @@ class Session(SessionView):
         self,
         text: str,
         *,
-        role: Literal["user", "system"] = "user",
+        role: Role = "user",
         respond: bool = True,
     ) -> str:
         """Add a text message and, unless ``respond`` is False, ask for a response.
 
         Returns:
             Id of the item.
+
+        Raises:
+            ConfigError: It is empty, or no text.
         """
-        part = rt.ContentPart(type="input_text", text=text)
+        part = rt.ContentPart(type="input_text", text=check_text("text", text))
+        check("role", role, Role)
         item = rt.Item(type="message", role=role, content=[part])
         return await self.add_item(item, respond=respond)
 
@@ -256,7 +279,7 @@ class Session(SessionView):
         image: bytes | str,
         *,
         text: str | None = None,
-        detail: Literal["auto", "low", "high"] = "auto",
+        detail: Detail = "auto",
         respond: bool = True,
     ) -> str:
         """Add an image as a message of the user.
@@ -273,9 +296,10 @@ class Session(SessionView):
         Raises:
             ConfigError: It is no such image.
         """
+        check("detail", detail, Detail)
         parts = [rt.ContentPart(type="input_image", image_url=image_url(image), detail=detail)]
         if text is not None:
-            parts.insert(0, rt.ContentPart(type="input_text", text=text))
+            parts.insert(0, rt.ContentPart(type="input_text", text=check_text("text", text)))
         item = rt.Item(type="message", role="user", content=parts)
         return await self.add_item(item, respond=respond)
 
@@ -300,6 +324,9 @@ class Session(SessionView):
             ConfigError: It is no item.
         """
         item = as_item(item)
+        check("respond", respond, bool)
+        if previous_item_id is not None:
+            check_id("previous_item_id", previous_item_id)
         item_id = item.id or f"item_{uuid.uuid4().hex[:24]}"
         await self._runner.room()
         self._runner.command(
@@ -313,7 +340,12 @@ class Session(SessionView):
         return item_id
 
     async def delete_item(self, item_id: str) -> None:
-        """Take an item out of the conversation."""
+        """Take an item out of the conversation.
+
+        Raises:
+            ConfigError: This is no id.
+        """
+        check_id("item_id", item_id)
         await self._runner.room()
         self._runner.command(inputs.DeleteItem(item_id, time.monotonic()))
 
@@ -323,17 +355,24 @@ class Session(SessionView):
         instructions: str | None = None,
         output_modalities: Sequence[str] | None = None,
         conversation: Literal["auto", "none"] | None = None,
-        input: Sequence[rt.Item] | None = None,
+        input: Sequence[rt.Item | Mapping[str, object]] | None = None,
         metadata: Mapping[str, str] | None = None,
         tools: Sequence[Tool | Mapping[str, object]] | None = None,
         tool_choice: str | Mapping[str, object] | None = None,
         max_output_tokens: int | Literal["inf"] | None = None,
+        voice: str | Mapping[str, object] | None = None,
+        parallel_tool_calls: bool | None = None,
+        reasoning_effort: Level | None = None,
+        prompt: Mapping[str, object] | None = None,
     ) -> None:
         """Ask for a response; it is sent when no other is running.
 
         Arguments override the session's settings for this response only. With
         ``conversation="none"`` it runs beside the conversation, at once; its events bear its
         ``response_id``, and tools that it calls are answered beside the conversation as well.
+
+        Raises:
+            ConfigError: One of them cannot be used.
         """
         given = response_params(
             instructions=instructions,
@@ -344,6 +383,10 @@ class Session(SessionView):
             tools=tools,
             tool_choice=tool_choice,
             max_output_tokens=max_output_tokens,
+            voice=voice,
+            parallel_tool_calls=parallel_tool_calls,
+            reasoning_effort=reasoning_effort,
+            prompt=prompt,
         )
         await self._runner.room()
         self._runner.command(inputs.Respond(given, time.monotonic()))
@@ -360,6 +403,7 @@ class Session(SessionView):
         Raises:
             ConfigError: No such call waits for the application, or it was answered already.
         """
+        check_id("call_id", call_id)
         text = to_text(output)
         await self._runner.room()
         self._runner.command(inputs.Answer(call_id, text, time.monotonic()))
@@ -374,6 +418,7 @@ class Session(SessionView):
         Raises:
             ConfigError: No such call waits.
         """
+        check_id("call_id", call_id)
         await self._runner.room()
         self._runner.command(inputs.Decide(call_id, True, None, time.monotonic(), always))
 
@@ -390,13 +435,22 @@ class Session(SessionView):
         Raises:
             ConfigError: No such call waits.
         """
+        check_id("call_id", call_id)
+        check("message", message, str | None)
         await self._runner.room()
         self._runner.command(inputs.Decide(call_id, False, message, time.monotonic(), always))
 
     async def answer_mcp_approval(
         self, request_id: str, *, approve: bool, reason: str | None = None
     ) -> None:
-        """Say whether a tool of an MCP server may run; the id is that of the `McpApprovalEvent`."""
+        """Say whether a tool of an MCP server may run; the id is that of the `McpApprovalEvent`.
+
+        Raises:
+            ConfigError: This is no id, or no decision.
+        """
+        check_id("request_id", request_id)
+        check("approve", approve, bool)
+        check("reason", reason, str | None)
         await self.add_item(mcp_answer(request_id, approve=approve, reason=reason))
 
     async def update_agent(self, agent: Agent) -> None:
@@ -409,7 +463,7 @@ class Session(SessionView):
             ConfigError: Its instructions or its tools cannot be used; nothing has changed then.
             ConcurrencyError: A handoff is under way.
         """
-        resolved = await resolve(agent, self._runner.context)
+        resolved = await resolve(check("agent", agent, Agent), self._runner.context)
         check_agent(resolved, self.settings)
         await self._runner.room()
         self._runner.command(inputs.AgentReady(resolved, None, "", time.monotonic()))
@@ -424,8 +478,9 @@ class Session(SessionView):
             ConfigError: An audio format differs, or tracing does that is on already: those cannot
                 change within a session.
         """
+        given = check_settings(settings)
         await self._runner.room()
-        self._runner.command(inputs.ChangeSettings(settings, time.monotonic()))
+        self._runner.command(inputs.ChangeSettings(given, time.monotonic()))
 
     async def send_raw(self, event: Mapping[str, object]) -> None:
         """Send an event as it is, of whatever type.
@@ -433,7 +488,8 @@ class Session(SessionView):
         A ``response.create`` waits for its turn, so that it never meets a running response.
 
         Raises:
-            ConfigError: It has no type.
+            ConfigError: It has no type, or is no JSON.
         """
+        given = raw_event(event)
         await self._runner.room()
-        self._runner.command(inputs.Raw(event, time.monotonic()))
+        self._runner.command(inputs.Raw(given, time.monotonic()))
