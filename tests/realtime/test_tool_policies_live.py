@@ -329,3 +329,17 @@ async def test_two_handoffs_of_one_name_are_refused() -> None:
         with pytest.raises(ConfigError, match="transfer_to_tech"):
             async with realtime.open_session(agent, provider=server.provider()):
                 pass
+
+
+@pytest.mark.parametrize("kind", ["namespace", "tool_search"])
+async def test_namespaces_and_deferred_tools_are_refused_before_anything_is_connected(
+    kind: str,
+) -> None:
+    async with testing.RealtimeServer(s.Script()) as server:
+        agent = Agent("Desk", tools=[{"type": kind, "name": "crm", "tools": []}])
+        with pytest.raises(ConfigError, match="functions themselves"):
+            async with realtime.open_session(agent, provider=server.provider()):
+                pass
+        with pytest.raises(ConfigError, match="defer_loading"):
+            Agent("Desk", tools=[{"type": "function", "name": "f", "defer_loading": True}])
+        assert server.peers == []

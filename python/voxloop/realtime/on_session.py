@@ -58,8 +58,7 @@ def error(step: Step, event: rt.ErrorEvent) -> None:
     if isinstance(typed, AuthenticationError):
         step.do(End(typed))
         return
-    renews = step.state.reconnect.enabled and not step.state.link.attached
-    if typed.code == "session_expired" and renews:
+    if typed.code == "session_expired" and not step.state.link.attached:
         line.down(step, typed)
         return
     if harmless(detail):

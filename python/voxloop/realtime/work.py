@@ -248,10 +248,17 @@ def check_agent(resolved: ResolvedAgent, settings: SessionModelSettings) -> None
     """Refuse what a realtime session cannot do.
 
     Raises:
-        ConfigError: There are input guardrails, and no transcripts that they could look at.
+        ConfigError: It has namespaces of tools. Or there are input guardrails, and no transcripts
+            that they could look at.
     """
     if resolved.agent.input_guardrails and settings.transcription is None:
         raise ConfigError(NO_TRANSCRIPTS)
+    for schema in resolved.schemas:
+        if schema.get("type") in ("namespace", "tool_search"):
+            raise ConfigError(
+                f"agent {resolved.agent.name!r} has a tool of type {schema['type']!r}; a realtime "
+                "session has neither namespaces nor deferred tools: give the functions themselves"
+            )
 
 
 def _fatal(error: Exception | None, tool: Tool) -> VoxloopError:
