@@ -34,7 +34,8 @@ def called(step: Step, item: rt.Item, response_id: str) -> None:
             step.error(ModelBehaviorError(text))
         return
     track = step.state.turn.responses.get(response_id)
-    agent = step.state.agent.current
+    # The response was given the tools of the agent that began it, whoever has the word by now.
+    agent = step.state.agent.current if track is None or track.by is None else track.by
     call = Call(
         call_id=call_id,
         name=name,

@@ -31,10 +31,14 @@ class AgentStartEvent:
     Attributes:
         response_id: Id of the response.
         agent: Name of the agent that answers.
+        in_conversation: False for one beside the conversation (`Session.respond`).
+        metadata: What the response was asked for with.
     """
 
     response_id: str
     agent: str
+    in_conversation: bool = True
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     at: float = 0.0
 
 
@@ -48,6 +52,8 @@ class AgentEndEvent:
         status: ``"completed"``, ``"cancelled"``, ``"failed"`` or ``"incomplete"``.
         reason: Why, such as ``"turn_detected"``, ``"max_output_tokens"``, ``"connection_lost"``.
         usage: What the response cost, if the server said so.
+        in_conversation: False for one beside the conversation (`Session.respond`).
+        metadata: What the response was asked for with.
     """
 
     response_id: str
@@ -55,6 +61,8 @@ class AgentEndEvent:
     status: str
     reason: str | None = None
     usage: Usage | None = None
+    in_conversation: bool = True
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     at: float = 0.0
 
 

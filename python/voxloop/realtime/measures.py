@@ -8,8 +8,6 @@ from voxloop.realtime.events import AudioInterruptedEvent
 from voxloop.realtime.latency import TurnMetrics
 from voxloop.realtime.state import ResponseTrack
 
-NORMAL_CLOSURE = 1000
-
 
 def to_first_audio(track: ResponseTrack | None) -> float | None:
     """Milliseconds from the request of a response, or from its beginning, to its first sound."""
@@ -75,11 +73,10 @@ def ending(end: End) -> dict[str, object]:
         reason = "client" if end.left else "server"
     else:
         reason = "expired" if error.code == "session_expired" else "error"
-    closed = NORMAL_CLOSURE if error is None and not end.left else None
     return {
         "reason": reason,
         "code": None if error is None else error.code,
-        "close_code": getattr(error, "close_code", closed),
+        "close_code": getattr(error, "close_code", None),
     }
 
 

@@ -51,6 +51,7 @@ def created(step: Step, event: rt.ResponseCreated) -> None:
         by=step.state.agent.current,
         in_conversation=outside is None,
         params=step.state.turn.beside.get(outside or ""),
+        metadata=_metadata(event.response),
         asked_at=asked_at,
         created_at=step.at,
     )
@@ -59,7 +60,15 @@ def created(step: Step, event: rt.ResponseCreated) -> None:
     beside = {name: params for name, params in turn.beside.items() if name != outside}
     running = {**turn.responses, response_id: track}
     step.update(turn=replace(turn, responses=running, outside=waiting, beside=beside))
-    step.emit(AgentStartEvent(response_id=response_id, agent=track.agent, at=step.at))
+    step.emit(
+        AgentStartEvent(
+            response_id=response_id,
+            agent=track.agent,
+            in_conversation=track.in_conversation,
+            metadata=track.metadata,
+            at=step.at,
+        )
+    )
     if outside is not None:
         return
     step.update(
@@ -78,6 +87,11 @@ def _note_start(step: Step) -> latency.Ledger:
     if ledger.open is None:
         return latency.begin(ledger, "response_created", step.at)
     return latency.note(ledger, "response_created", step.at)
+
+
+def _metadata(response: rt.Response) -> dict[str, str]:
+    given = response.metadata or {}
+    return {name: text for name, text in given.items() if name != responses.TAG}
 
 
 def _outside(step: Step, response: rt.Response) -> str | None:
@@ -153,6 +167,8 @@ def _ended(
             status=status,
             reason=reason,
             usage=spent,
+            in_conversation=track.in_conversation,
+            metadata=track.metadata,
             at=step.at,
         )
     )
@@ -176,6 +192,8 @@ def end_all(step: Step, status: str, reason: str) -> None:
                 agent=track.agent,
                 status=status,
                 reason=reason,
+                in_conversation=track.in_conversation,
+                metadata=track.metadata,
                 at=step.at,
             )
         )

@@ -24,6 +24,8 @@ from voxloop.realtime.checks import check_fields
 
 RECOVERABLE_CLOSES = frozenset({None, 1001, 1005, 1006, 1011, 1012, 1013, 1015})
 """Close codes after which the same session may be opened anew; None: no close frame came."""
+ENDS_OF_CALLS = frozenset({None, 1000, 1001, 1005, 1006})
+"""Close codes with which a connection that is attached to a call ends as it should."""
 RECOVERABLE_STATUSES = frozenset({408, 429})
 """Client errors of an upgrade that may be gone at the next attempt; all from 500 on are too."""
 
@@ -147,6 +149,11 @@ def recoverable(error: VoxloopError | None) -> bool:
     if isinstance(error, RateLimited):
         return True
     return isinstance(error, NetworkError) and error.retryable
+
+
+def call_ended(error: VoxloopError | None) -> bool:
+    """Whether this is how a call ends: a caller who hangs up leaves no close frame behind."""
+    return isinstance(error, ConnectionClosed) and error.close_code in ENDS_OF_CALLS
 
 
 def retry_after(error: VoxloopError | None) -> float | None:

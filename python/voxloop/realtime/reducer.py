@@ -136,7 +136,7 @@ def deadline(state: State) -> float | None:
     times += [state.sequencer.expected_until, line.deadline(state)]
     times += [gate.until for gate in state.gates.values()]
     times.append(_silent_at(state))
-    if state.turn.shown == "speaking":
+    if state.turn.shown == "speaking" and not _sounding(state):
         times.append(state.playback.deadline())
     return min((when for when in times if when is not None), default=None)
 
@@ -270,12 +270,21 @@ def _state(state: State, at: float) -> AgentState:
         return "reconnecting"
     if state.turn.speaking:
         return "user_speaking"
-    if state.playback.playing(at):
+    if state.playback.playing(at) or _sounding(state):
         return "speaking"
     if state.tools.running:
         return "tool_running"
     held = any(hold.sounds for hold in state.holds.values())
     return "thinking" if state.sequencer.busy or state.gates or held else "listening"
+
+
+def _sounding(state: State) -> bool:
+    """Whether more sound is to come of what is being said, though all that came may be played."""
+    running = state.turn.responses
+    return any(
+        not item.complete and item.response_id in running and item.received_ms > 0
+        for item in state.playback.items
+    )
 
 
 def _show(work: Step, state: AgentState) -> None:

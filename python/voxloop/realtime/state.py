@@ -126,6 +126,7 @@ class ResponseTrack:
         by: The agent itself, as it was then.
         in_conversation: It is part of the conversation.
         params: What was asked for, outside the conversation.
+        metadata: What the application has asked for it with.
         asked_at: When it was asked for; None if the server began it by itself.
         created_at: When it began.
         first_text_at: When its first words came.
@@ -137,6 +138,7 @@ class ResponseTrack:
     by: ResolvedAgent | None = None
     in_conversation: bool = True
     params: rt.ResponseParams | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
     asked_at: float | None = None
     created_at: float = 0.0
     first_text_at: float | None = None
