@@ -25,6 +25,7 @@ from voxloop.realtime.events import (
     TranscriptEvent,
 )
 from voxloop.realtime.guards import input_guardrails
+from voxloop.realtime.observe import Observer
 from voxloop.realtime.state import State
 from voxloop.tools import RunContext, Verdict, run_guardrails
 
@@ -33,6 +34,8 @@ _log = logging.getLogger("voxloop.realtime")
 
 class Owner(Protocol):
     """The session, as the guardrails see it."""
+
+    observer: Observer
 
     def feed(self, given: inputs.Input) -> VoxloopError | None:
         """Take one input."""
@@ -114,7 +117,7 @@ class Watch:
             due, text.due = text.due, None
             began = time.monotonic()
             verdict = await run_guardrails(text.guardrails, context, agent, due)
-            _measure(verdict, due, began)
+            self._measure(verdict, due, began)
             if verdict.stopped is not None:
                 event = _event(verdict, "output", due, text.item_id, text.response_id)
                 event = self._with_action(event)
@@ -140,12 +143,21 @@ class Watch:
         began = time.monotonic()
         guardrails = input_guardrails(self._config, agent)
         verdict = await run_guardrails(guardrails, context, agent, effect.text)
-        _measure(verdict, effect.text, began)
+        self._measure(verdict, effect.text, began)
         event = None
         if verdict.stopped is not None:
             event = self._with_action(_event(verdict, "input", effect.text, effect.item_id, ""))
         now = time.monotonic()
         self._owner.feed(inputs.Judged(effect.item_id, event, verdict.error(), now))
+
+    def _measure(self, verdict: Verdict, text: str, began: float) -> None:
+        if not telemetry.enabled("realtime.guardrail"):
+            return
+        taken = {"duration_ms": (time.monotonic() - began) * 1000.0, "text_len": len(text)}
+        span = self._owner.observer.span.metadata
+        for check in verdict.checks:
+            what = {"name": check.guardrail.name, "tripped": check.result.behavior != "allow"}
+            telemetry.emit("realtime.guardrail", taken, {**what, **span})
 
     def _with_action(self, event: GuardrailTrippedEvent) -> GuardrailTrippedEvent:
         chosen: object = self._config.guardrail_action
@@ -196,12 +208,3 @@ def _event(
         response_id=response_id,
         at=time.monotonic(),
     )
-
-
-def _measure(verdict: Verdict, text: str, began: float) -> None:
-    if not telemetry.enabled("realtime.guardrail"):
-        return
-    taken = {"duration_ms": (time.monotonic() - began) * 1000.0, "text_len": len(text)}
-    for check in verdict.checks:
-        what = {"name": check.guardrail.name, "tripped": check.result.behavior != "allow"}
-        telemetry.emit("realtime.guardrail", taken, what)
