@@ -113,3 +113,52 @@ def test_so_is_one_within_the_conversation() -> None:
     (start,) = d.of(realtime.AgentStartEvent)
     assert start.in_conversation
     assert start.metadata == {"a": "b"}
+
+
+def entered(d: Driver, content: list[dict[str, Any]], kind: str = "added", **fields: Any) -> None:
+    item = {"id": "u1", "type": "message", "role": "user", "content": content, **fields}
+    d.server(f"conversation.item.{kind}", item=item, previous_item_id=None)
+
+
+def test_an_image_stays_in_a_message_of_which_the_server_leaves_it_out() -> None:
+    image = {"type": "input_image", "image_url": "https://example.org/a.png"}
+    text = {"type": "input_text", "text": "What is this?"}
+    for echo in ([text], [{"type": "input_image"}, text]):
+        d = Driver().start()
+        entered(d, [image, text])
+        entered(d, echo, "done")
+        (entry,) = d.state.history.current()
+        assert [part.type for part in entry.content] == ["image", "text"]
+        assert entry.content[0].image_url == image["image_url"]
+        assert entry.text == "What is this?"
+
+
+def test_a_response_ends_once_and_is_counted_once() -> None:
+    usage = {"total_tokens": 10, "input_tokens": 6, "output_tokens": 4}
+    d = Driver().start()
+    d.respond()
+    d.created()
+    d.done(usage=usage)
+    d.done(usage=usage)
+    d.created()
+    assert len(d.of(realtime.AgentStartEvent)) == len(d.of(realtime.AgentEndEvent)) == 1
+    assert (d.state.usage.responses, d.state.usage.total_tokens) == (1, 10)
+    assert d.state.turn.shown == "listening"
+
+
+def test_what_a_transcript_tells_beside_the_words_is_passed_on() -> None:
+    d = Driver().start()
+    kind = "conversation.item.input_audio_transcription"
+    sure = {"token": "Hi", "logprob": -0.1, "bytes": [72, 105]}
+    place = {"item_id": "u1", "content_index": 0}
+    d.server(f"{kind}.delta", **place, delta="Hi", logprobs=[sure])
+    segment = {"id": "seg_1", "speaker": "A", "text": "Hi", "start": 0.5, "end": 1.0}
+    d.server(f"{kind}.segment", **place, **segment)
+    languages = [{"code": "en"}, {"odd": 1}]
+    d.server(f"{kind}.completed", **place, transcript="Hi", logprobs=[sure], languages=languages)
+    first, last = d.of(realtime.TranscriptEvent)
+    assert [entry.logprob for entry in first.logprobs] == [-0.1]
+    assert [entry.token for entry in last.logprobs] == ["Hi"]
+    assert last.languages == ("en",)
+    (told,) = d.of(realtime.TranscriptSegmentEvent)
+    assert (told.speaker, told.text, told.start, told.end) == ("A", "Hi", 0.5, 1.0)

@@ -14,7 +14,7 @@ from voxloop._errors import VoxloopError
 from voxloop.audio import AudioChunk
 from voxloop.realtime.history import Change, HistoryItem
 from voxloop.realtime.usage import Usage
-from voxloop.wire.realtime import RateLimit
+from voxloop.wire.realtime import LogProb, RateLimit
 
 AgentState: TypeAlias = Literal[
     "listening", "user_speaking", "thinking", "tool_running", "speaking", "reconnecting", "closed"
@@ -123,6 +123,9 @@ class TranscriptEvent:
         final: The message is complete, and ``text`` is the whole of it.
         text: The whole text when ``final``, else None.
         response_id: The agent's response; empty for words of the user.
+        logprobs: Log probabilities of the user's words, where ``include`` of the settings asks for
+            them.
+        languages: Codes of the languages that were heard, where the model tells them.
     """
 
     role: Literal["user", "assistant"]
@@ -131,6 +134,30 @@ class TranscriptEvent:
     final: bool = False
     text: str | None = None
     response_id: str = ""
+    logprobs: tuple[LogProb, ...] = ()
+    languages: tuple[str, ...] = ()
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptSegmentEvent:
+    """What one speaker said, where the transcription model tells speakers apart.
+
+    Attributes:
+        item_id: The message of the user.
+        segment_id: Id of the segment.
+        speaker: Name of the speaker, such as ``"A"``.
+        text: What was said.
+        start: Seconds from the beginning of the message's sound.
+        end: Likewise.
+    """
+
+    item_id: str
+    segment_id: str
+    speaker: str
+    text: str
+    start: float
+    end: float
     at: float = 0.0
 
 
@@ -361,6 +388,7 @@ Event: TypeAlias = (
     | AudioEvent
     | AudioInterruptedEvent
     | TranscriptEvent
+    | TranscriptSegmentEvent
     | ToolCallEvent
     | ToolResultEvent
     | HandoffEvent

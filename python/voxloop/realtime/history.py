@@ -322,11 +322,16 @@ def _merge(old: HistoryItem, new: HistoryItem) -> HistoryItem:
     """What the server says now, without losing what it said before and left out this time."""
     if old.type != new.type or (old.role and new.role and old.role != new.role):
         return replace(new, previous_id=new.previous_id or old.previous_id)
+    said, images = old.content, old.content[:0]
+    if old.role == "user" and new.content and not any(p.type == "image" for p in new.content):
+        # Servers may leave images out of what they say of a message.
+        images = tuple(part for part in said if part.type == "image")
+        said = tuple(part for part in said if part.type != "image")
     parts = [
-        part if part.text is not None or index >= len(old.content) else _keep(part, old, index)
+        part if part.text is not None or index >= len(said) else _keep(part, said[index])
         for index, part in enumerate(new.content)
     ]
-    parts.extend(old.content[len(parts) :])
+    parts = [*images, *parts, *said[len(parts) :]]
     # A message that was cut stays cut: the events of its response come after the interruption.
     finished = old.heard_ms is not None or old.output is not None
     return replace(
@@ -342,8 +347,8 @@ def _merge(old: HistoryItem, new: HistoryItem) -> HistoryItem:
     )
 
 
-def _keep(part: HistoryPart, old: HistoryItem, index: int) -> HistoryPart:
-    return replace(part, text=old.content[index].text)
+def _keep(part: HistoryPart, old: HistoryPart) -> HistoryPart:
+    return replace(part, text=old.text, image_url=part.image_url or old.image_url)
 
 
 def _with_drafts(item: HistoryItem, drafts: Mapping[Key, str]) -> HistoryItem:

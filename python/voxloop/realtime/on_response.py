@@ -34,11 +34,14 @@ from voxloop.realtime.telephone import FORMATS
 from voxloop.realtime.usage import Usage, of_response
 from voxloop.wire import realtime as rt
 
+KEPT_OVER = 64
+"""Responses that have ended and are remembered, so that none ends twice."""
+
 
 def created(step: Step, event: rt.ResponseCreated) -> None:
     """A response began."""
     response_id = event.response.id or ""
-    if response_id in step.state.turn.responses:
+    if response_id in step.state.turn.responses or response_id in step.state.turn.over:
         return
     outside = _outside(step, event.response)
     state = step.state.sequencer
@@ -111,6 +114,8 @@ def done(step: Step, event: rt.ResponseDone) -> None:
     response = event.response
     response_id = response.id or step.state.sequencer.active or ""
     turn = step.state.turn
+    if response_id in turn.over:
+        return
     track = turn.responses.get(response_id)
     spent = of_response(response.usage)
     if spent is not None:
@@ -124,8 +129,9 @@ def done(step: Step, event: rt.ResponseDone) -> None:
         if item.type == "function_call" and _whole(item, status):
             dispatch.called(step, item, response_id)
     running = {name: value for name, value in turn.responses.items() if name != response_id}
+    over = (*turn.over, response_id)[-KEPT_OVER:] if response_id else turn.over
     step.update(
-        turn=replace(step.state.turn, responses=running),
+        turn=replace(step.state.turn, responses=running, over=over),
         sequencer=sequencer.done(step.state.sequencer, response_id),
     )
     if track is not None:
@@ -199,7 +205,7 @@ def end_all(step: Step, status: str, reason: str) -> None:
         )
         step.do(ResponseOver(track, status, reason, step.at))
         _later(step, track.response_id, begun)
-    step.update(turn=replace(step.state.turn, responses={}))
+    step.update(turn=replace(step.state.turn, responses={}, over=()))
 
 
 def item_added(step: Step, event: rt.ResponseOutputItemAdded) -> None:

@@ -55,6 +55,7 @@ _EVENTS: Final[dict[type[object], _Handler]] = {
     rt.ConversationItemInputAudioTranscriptionDelta: on_input.transcript_delta,
     rt.ConversationItemInputAudioTranscriptionCompleted: on_input.transcript_completed,
     rt.ConversationItemInputAudioTranscriptionFailed: on_input.transcript_failed,
+    rt.ConversationItemInputAudioTranscriptionSegment: on_input.segment,
     rt.ConversationItemCreated: on_item.entered,
     rt.ConversationItemAdded: on_item.entered,
     rt.ConversationItemDone: on_item.entered,

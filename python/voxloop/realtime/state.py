@@ -158,6 +158,7 @@ class Turn:
         shown: The state that the application was told last.
         quiet_since: Since when nothing has happened; None once that was told.
         tripped: Responses that a guardrail has stopped.
+        over: Responses that have ended, so that each ends once.
         let_out: Responses that go on although one has tripped: their sound is not held.
         word: The agent that has the word, once it has said or done something in the turn.
         said: What it has said in the turn.
@@ -171,6 +172,7 @@ class Turn:
     shown: AgentState | None = None
     quiet_since: float | None = None
     tripped: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
     let_out: tuple[str, ...] = ()
     word: Agent | None = None
     said: tuple[str, ...] = ()
