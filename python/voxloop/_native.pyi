@@ -716,6 +716,7 @@ class _Stats(TypedDict):
     bytes_out: int
     wakes: int
     rtt: float | None
+    pongs: int
     inbox_bytes: int
     outbox_bytes: int
 

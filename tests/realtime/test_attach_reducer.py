@@ -23,6 +23,7 @@ class Item:
     content_index: int = 0
     in_conversation: bool = True
     sent: bool = True
+    received_ms: float = 0.0
 
 
 @dataclass

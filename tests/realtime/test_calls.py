@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+import trio
 
 from voxloop import realtime, testing
-from voxloop._errors import ApiError, CallNotFound, ConfigError
+from voxloop._errors import ApiError, CallNotFound, ConfigError, ConnectionClosed
 from voxloop.agents import Agent
 from voxloop.testing import http_script as h
+from voxloop.testing import script as s
 from voxloop.tools import tool
 
 
@@ -89,3 +91,31 @@ async def test_what_cannot_be_asked_is_refused_here_and_the_rest_is_typed() -> N
         with pytest.raises(ApiError) as caught:
             await calls(server).reject("rtc_1")
     assert "sk-test" not in str(caught.value)
+
+
+@pytest.mark.parametrize("step", [s.Drop(), s.Close(1000), s.Close(1001)], ids=repr)
+async def test_an_attached_session_ends_with_its_call(step: s.Step) -> None:
+    async with testing.RealtimeServer(s.conversation(steps=(step,))) as server:
+        async with realtime.open_session(
+            Agent("Clerk"),
+            provider=server.provider(),
+            model_config=realtime.ModelConfig(call_id="rtc_1"),
+        ) as session:
+            with trio.fail_after(10):
+                events = [event async for event in session]
+        assert isinstance(events[-1], realtime.AgentStateEvent)
+        assert events[-1].state == "closed"
+        assert len(server.peers) == 1
+
+
+async def test_an_attached_session_that_the_server_breaks_off_is_an_error() -> None:
+    async with testing.RealtimeServer(s.conversation(steps=(s.Close(1011),))) as server:
+        async with realtime.open_session(
+            Agent("Clerk"),
+            provider=server.provider(),
+            model_config=realtime.ModelConfig(call_id="rtc_1"),
+        ) as session:
+            with pytest.raises(ConnectionClosed), trio.fail_after(10):
+                async for _event in session:
+                    pass
+        assert len(server.peers) == 1

@@ -231,9 +231,9 @@ def test_settings_are_told_by_difference_and_taken_back_when_refused() -> None:
 
 
 def test_a_setting_taken_back_is_told_as_null_where_the_wire_has_one() -> None:
-    d = Driver(config=RunConfig(model_settings=SessionModelSettings(tracing="auto"))).start()
+    d = Driver(config=RunConfig(model_settings=SessionModelSettings(truncation="auto"))).start()
     d.feed(inputs.ChangeSettings(SessionModelSettings(), d.at))
-    assert d.last("session.update")["session"] == {"type": "realtime", "tracing": None}
+    assert d.last("session.update")["session"] == {"type": "realtime", "truncation": None}
 
 
 def test_formats_cannot_change() -> None:

@@ -444,19 +444,6 @@ async def test_a_server_that_ends_the_session_within_an_answer_is_left_for_the_n
         assert server.violations == []
 
 
-async def test_an_attached_session_ends_with_its_call() -> None:
-    async with testing.RealtimeServer(s.conversation(steps=(s.Drop(),))) as server:
-        async with realtime.open_session(
-            AGENT,
-            provider=server.provider(),
-            model_config=realtime.ModelConfig(call_id="rtc_1", reconnect=QUICK),
-        ) as session:
-            with pytest.raises(ConnectionClosed), trio.fail_after(10):
-                async for _event in session:
-                    pass
-        assert len(server.peers) == 1
-
-
 def test_a_dead_peer_is_noticed_within_half_a_minute() -> None:
     options = net.WebSocketOptions()
     assert options.ping_interval is not None

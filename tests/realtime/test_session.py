@@ -372,3 +372,28 @@ async def test_two_sessions_at_once_know_nothing_of_each_other() -> None:
             await until(two, realtime.AgentEndEvent)
             assert [i.text for i in one.history] == ["1", "first"]
             assert [i.text for i in two.history] == ["2", "second"]
+
+
+async def test_an_error_that_quotes_a_key_is_told_without_it() -> None:
+    detail = {"type": "x", "code": "odd", "message": "Incorrect API key: sk-abcdef0123456789"}
+    plan = s.Script(steps=(s.Emit({"type": "error", "error": detail}),))
+    async with (
+        testing.RealtimeServer(plan) as server,
+        realtime.open_session(GREETER, provider=server.provider()) as session,
+    ):
+        (event,) = only(await until(session, realtime.ErrorEvent), realtime.ErrorEvent)
+    assert event.error.message == "Incorrect API key: sk-***"
+
+
+async def test_a_session_that_has_expired_ends_with_that_error_if_it_is_not_made_again() -> None:
+    detail = {"type": "invalid_request_error", "code": "session_expired", "message": "60 minutes"}
+    steps = (s.Emit({"type": "error", "error": detail}), s.Close(1001, "60 minutes"))
+    once = realtime.ModelConfig(reconnect=realtime.Reconnect(enabled=False))
+    async with testing.RealtimeServer(s.Script(steps=steps)) as server:
+        with pytest.raises(ApiError, match="60 minutes") as caught:
+            async with realtime.open_session(
+                GREETER, provider=server.provider(), model_config=once
+            ) as session:
+                async for _ in session:
+                    pass
+    assert caught.value.code == "session_expired"

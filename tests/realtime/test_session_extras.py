@@ -203,13 +203,28 @@ def test_the_agents_prompt_and_tool_choice_come_before_the_settings() -> None:
     assert told["parallel_tool_calls"] is True
 
 
-def test_tracing_may_be_switched_off_later() -> None:
+@pytest.mark.parametrize("other", [None, {"workflow_name": "calls"}])
+def test_tracing_is_told_once_and_cannot_change_once_it_is_on(other: Any) -> None:
     d = Driver(config=RunConfig(model_settings=realtime.SessionModelSettings(tracing="auto")))
     d.feed(inputs.Start(d.at, None))
     assert d.last("session.update")["session"]["tracing"] == "auto"
     d.server("session.updated", session={"type": "realtime"})
-    d.feed(inputs.ChangeSettings(replace(d.state.settings, tracing=None), d.at))
-    assert d.last("session.update")["session"] == {"type": "realtime", "tracing": None}
+    d.clear()
+    d.feed(inputs.ChangeSettings(replace(d.state.settings, tracing=other), d.at))
+    assert "tracing cannot change" in str(d.refusal())
+    assert d.types() == []
+    assert d.state.settings.tracing == "auto"
+    d.feed(inputs.ChangeSettings(replace(d.state.settings, speed=1.2), d.at))
+    assert d.last("session.update")["session"] == {
+        "type": "realtime",
+        "audio": {"output": {"speed": 1.2}},
+    }
+
+
+def test_tracing_may_be_switched_on_later() -> None:
+    d = Driver().start()
+    d.feed(inputs.ChangeSettings(replace(d.state.settings, tracing="auto"), d.at))
+    assert d.last("session.update")["session"] == {"type": "realtime", "tracing": "auto"}
 
 
 @pytest.mark.parametrize(

@@ -320,15 +320,6 @@ async def test_agents_that_pass_the_user_on_for_ever_are_stopped() -> None:
     assert [e.error.code for e in only(events, realtime.ErrorEvent)] == ["model_behavior"]
 
 
-async def test_an_input_filter_is_refused_before_anything_is_connected() -> None:
-    agent = Agent("Desk").add_handoff(Agent("Tech"), input_filter=lambda items: items)
-    async with testing.RealtimeServer(s.Script()) as server:
-        with pytest.raises(ConfigError, match="input_filter"):
-            async with realtime.open_session(agent, provider=server.provider()):
-                pass
-        assert server.peers == []
-
-
 async def test_two_handoffs_of_one_name_are_refused() -> None:
     on = Handoff(agent=Agent("Tech"), is_enabled=lambda _c, _a: True)
     agent = Agent(
@@ -338,3 +329,17 @@ async def test_two_handoffs_of_one_name_are_refused() -> None:
         with pytest.raises(ConfigError, match="transfer_to_tech"):
             async with realtime.open_session(agent, provider=server.provider()):
                 pass
+
+
+@pytest.mark.parametrize("kind", ["namespace", "tool_search"])
+async def test_namespaces_and_deferred_tools_are_refused_before_anything_is_connected(
+    kind: str,
+) -> None:
+    async with testing.RealtimeServer(s.Script()) as server:
+        agent = Agent("Desk", tools=[{"type": kind, "name": "crm", "tools": []}])
+        with pytest.raises(ConfigError, match="functions themselves"):
+            async with realtime.open_session(agent, provider=server.provider()):
+                pass
+        with pytest.raises(ConfigError, match="defer_loading"):
+            Agent("Desk", tools=[{"type": "function", "name": "f", "defer_loading": True}])
+        assert server.peers == []

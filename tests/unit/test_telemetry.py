@@ -77,3 +77,13 @@ def test_what_cannot_be_attached_is_said(seen: Seen, names: list[str], words: st
     handler_id = "test" if names == ["x"] else "other"
     with pytest.raises(ConfigError, match=words):
         telemetry.attach(handler_id, names, lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("names", "handler"),
+    [("realtime.*", print), ([], print), ([3], print), ([""], print), (None, print), (["a"], None)],
+)
+def test_what_cannot_be_attached_is_refused(names: object, handler: object) -> None:
+    with pytest.raises(ConfigError):
+        telemetry.attach("odd", names, handler)  # type: ignore[arg-type]
+    assert not telemetry.detach("odd")

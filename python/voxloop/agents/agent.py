@@ -72,7 +72,9 @@ class Handoff:
             struct or a pydantic model. Checked strictly, nothing is coerced, and given to
             `on_handoff`.
         input_filter: Chooses what of the history the other agent gets; the conversation goes on
-            with that. A realtime session keeps its history on the server and does not filter.
+            with that. In a realtime session what it leaves out is deleted on the server, and what
+            it adds or changes is made there; calls without an output, this handoff's own among
+            them, are not shown to it and stay.
         is_enabled: Whether the handoff is offered: a bool, or a callable ``(context, agent)`` that
             is asked for each response.
 

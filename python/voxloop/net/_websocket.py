@@ -75,6 +75,7 @@ class WebSocketStats:
         messages_in, messages_out, bytes_in, bytes_out: Whole messages and their payload.
         wakes: How often the descriptor was made readable for the receiver.
         rtt: Seconds of the last ping's round trip, None before the first pong.
+        pongs: Pings that were answered.
         inbox_bytes, outbox_bytes: What lies in the queues now.
     """
 
@@ -84,6 +85,7 @@ class WebSocketStats:
     bytes_out: int
     wakes: int
     rtt: float | None
+    pongs: int
     inbox_bytes: int
     outbox_bytes: int
 

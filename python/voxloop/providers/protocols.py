@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkabl
 
 if TYPE_CHECKING:  # the protocols alone load neither the native module nor a socket
     from voxloop.audio import AudioChunk
-    from voxloop.net import Frame, MediaLink
+    from voxloop.net import Frame, MediaLink, Secret, WebSocketOptions
     from voxloop.providers.settings import STTSettings, TTSSettings
 
 JsonObject: TypeAlias = dict[str, object]
@@ -117,14 +117,19 @@ class RealtimeTarget:
     Attributes:
         model: Model name; None takes the provider's default.
         url: Whole WebSocket URL instead of the provider's; its query is kept.
+        query: Added to the query of the address; the same name replaces what is there.
         headers: Added to the provider's; the same name (any case) replaces it.
         call_id: Attach to this call (SIP or WebRTC) instead of opening a session of one's own.
+        transport: Times and sizes of the connection; whom to trust and the proxy are the
+            provider's.
     """
 
     model: str | None = None
-    url: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    url: str | None = field(default=None, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str | Secret] = field(default_factory=dict, repr=False)
     call_id: str | None = None
+    transport: WebSocketOptions | None = None
 
 
 @runtime_checkable

@@ -40,6 +40,7 @@ from voxloop.realtime.events import (
     ToolCallEvent,
     ToolResultEvent,
     TranscriptEvent,
+    TranscriptSegmentEvent,
 )
 from voxloop.realtime.history import HistoryItem, HistoryPart
 from voxloop.realtime.latency import TurnMetrics
@@ -91,6 +92,7 @@ __all__ = [
     "ToolCallEvent",
     "ToolResultEvent",
     "TranscriptEvent",
+    "TranscriptSegmentEvent",
     "Transcription",
     "TurnDetection",
     "TurnMetrics",

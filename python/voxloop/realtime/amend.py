@@ -7,9 +7,8 @@ its place, with the words that were heard.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from voxloop.realtime import restore
+from voxloop.realtime.history import heard
+from voxloop.realtime.parts import replace
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
 
@@ -22,7 +21,7 @@ def heard_less(step: Step, item_id: str) -> bool:
     entry = step.state.history.get(item_id)
     if entry is None or not step.state.line.up:
         return True  # the next connection is told all of it anyway
-    words = restore.heard(entry)
+    words = heard(entry)
     if words.split() == entry.text.split():
         return True
     step.send(rt.ConversationItemDelete(event_id=step.new_id("item_delete"), item_id=item_id))

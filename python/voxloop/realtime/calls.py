@@ -11,6 +11,7 @@ from urllib.parse import quote
 from voxloop import net
 from voxloop._errors import CallNotFound, ConfigError
 from voxloop.agents import Agent, resolve
+from voxloop.agents.checks import wire_choice
 from voxloop.net import ApiKey, HttpOptions
 from voxloop.providers.openai.endpoint import Endpoint
 from voxloop.providers.openai.errors import error_from_response
@@ -88,6 +89,8 @@ class Calls:
             attached=True,
             gated=bool(input_guardrails(run, agent)),
             prompt=resolved.prompt,
+            tool_choice=wire_choice(agent.tool_choice),
+            parallel_tool_calls=agent.parallel_tool_calls,
         )
         body["model"] = model or agent.model or DEFAULT_MODEL
         await self._post(call_id, "accept", body, fine=(_CONFLICT,))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
 
 from voxloop._errors import ConfigError
@@ -18,6 +16,7 @@ from voxloop.realtime import (
     responses,
     ring,
 )
+from voxloop.realtime.parts import replace
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
 

@@ -6,14 +6,18 @@ noise reduction ``None`` means *off*.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from voxloop._errors import ConfigError
 from voxloop.agents import Hooks, InputGuardrail, OutputGuardrail
+from voxloop.net import ApiKey, Secret, WebSocketOptions
+from voxloop.providers import RealtimeTarget
+from voxloop.providers.openai.azure import KEY_HEADER, azure_base_url, azure_key
+from voxloop.realtime.checks import check_fields
 from voxloop.realtime.events import GuardrailAction, GuardrailTrippedEvent
-from voxloop.realtime.objects import check_objects
+from voxloop.realtime.objects import check_objects, check_voice
 from voxloop.realtime.reconnect import Reconnect
 from voxloop.realtime.telephone import FORMATS
 from voxloop.tools import FailureFormatter
@@ -24,13 +28,26 @@ DEFAULT_VOICE = "marin"
 DEFAULT_TRANSCRIPTION_MODEL = "gpt-4o-mini-transcribe"
 MIN_SPEED, MAX_SPEED = 0.25, 1.5
 MAX_OUTPUT_TOKENS = 4096
+BEARER = "Authorization"
+"""The header that carries a key as a bearer token."""
 
+Level: TypeAlias = Literal["minimal", "low", "medium", "high", "xhigh"]
 Format: TypeAlias = Literal["pcm16", "pcmu", "pcma"]
 Modality: TypeAlias = Literal["audio", "text"]
-ApiKey: TypeAlias = str | Callable[[], str] | Callable[[], Awaitable[str]]
 ToolChoice: TypeAlias = str | Mapping[str, object]
 JsonMapping: TypeAlias = Mapping[str, object]
 
+_OLDER = ("languages", "keywords", "delay")
+_NOT_TAKEN: dict[str, tuple[str, ...]] = {
+    "whisper-1": _OLDER,
+    "gpt-4o-transcribe": _OLDER,
+    "gpt-4o-mini-transcribe": _OLDER,
+    "gpt-4o-transcribe-diarize": _OLDER,
+    "gpt-transcribe": ("delay",),
+    "gpt-live-transcribe": ("delay",),
+    "gpt-realtime-whisper": ("prompt", "languages", "keywords"),
+}
+"""What models of the API are known not to take; any other model is believed to take everything."""
 NO_TRANSCRIPTS = (
     "input guardrails look at the transcript of what the user said: "
     "give SessionModelSettings.transcription"
@@ -74,6 +91,8 @@ class TurnDetection:
         eagerness: How soon a pause ends the turn (``semantic_vad``).
         create_response: The server answers by itself at the end of a turn.
         interrupt_response: The server cancels its response when the user speaks.
+        model_version: Version of the model that detects turns, for servers that have several; the
+            API itself knows none.
 
     Raises:
         ConfigError: A value is out of range or belongs to the other type.
@@ -87,9 +106,10 @@ class TurnDetection:
     eagerness: Literal["low", "medium", "high", "auto"] | None = None
     create_response: bool | None = None
     interrupt_response: bool | None = None
+    model_version: str | None = None
 
     def __post_init__(self) -> None:
-        _one_of("TurnDetection.type", self.type, ("server_vad", "semantic_vad"))
+        check_fields(self)
         _in_range("TurnDetection.threshold", self.threshold, 0.0, 1.0)
         for name in _SERVER_ONLY:
             value = getattr(self, name)
@@ -101,10 +121,8 @@ class TurnDetection:
                 )
             if value < 0:
                 raise ConfigError(f"TurnDetection.{name} is {value}; it cannot be negative")
-        if self.eagerness is not None:
-            _one_of("TurnDetection.eagerness", self.eagerness, ("low", "medium", "high", "auto"))
-            if self.type != "semantic_vad":
-                raise ConfigError("TurnDetection.eagerness needs type='semantic_vad'")
+        if self.eagerness is not None and self.type != "semantic_vad":
+            raise ConfigError("TurnDetection.eagerness needs type='semantic_vad'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +138,8 @@ class Transcription:
         delay: ``"minimal"`` to ``"xhigh"``, for models that trade delay for accuracy.
 
     Raises:
-        ConfigError: Both ``language`` and ``languages`` are given, or ``delay`` is unknown.
+        ConfigError: Both ``language`` and ``languages`` are given, or the model is known not to
+            take a field.
     """
 
     model: str = DEFAULT_TRANSCRIPTION_MODEL
@@ -128,14 +147,18 @@ class Transcription:
     languages: tuple[str, ...] = ()
     prompt: str | None = None
     keywords: tuple[str, ...] = ()
-    delay: str | None = None
+    delay: Level | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.language is not None and self.languages:
             raise ConfigError("Transcription takes language or languages, not both")
-        if self.delay is not None:
-            levels = ("minimal", "low", "medium", "high", "xhigh")
-            _one_of("Transcription.delay", self.delay, levels)
+        for name in _NOT_TAKEN.get(self.model, ()):
+            if getattr(self, name):
+                takers = ", ".join(m for m, absent in _NOT_TAKEN.items() if name not in absent)
+                raise ConfigError(
+                    f"{self.model!r} takes no {name}; leave it out, or give one of {takers}"
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +174,8 @@ class NoiseReduction:
     strength: float | None = None
 
     def __post_init__(self) -> None:
-        _one_of("NoiseReduction.type", self.type, ("near_field", "far_field"))
+        check_fields(self)
+        _in_range("NoiseReduction.strength", self.strength, 0.0, 1e6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +198,9 @@ class SessionModelSettings:
         max_output_tokens: 1 to 4096 or ``"inf"``, for one response.
         reasoning_effort: ``"minimal"`` to ``"xhigh"``, for models that reason.
         prompt: Reference to a stored prompt: ``{"id", "version", "variables"}``.
-        tracing: ``"auto"``, an object with ``workflow_name``, ``group_id``, ``metadata``, or None.
+        tracing: Traces that the server keeps: ``"auto"``, an object with ``workflow_name``,
+            ``group_id``, ``metadata``, or None for none. It is told once, with the first settings,
+            and cannot be changed once it is on.
         truncation: ``"auto"``, ``"disabled"`` or a retention object.
         include: Extra output, such as ``"item.input_audio_transcription.logprobs"``.
 
@@ -195,32 +221,26 @@ class SessionModelSettings:
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     max_output_tokens: int | Literal["inf"] | None = None
-    reasoning_effort: str | None = None
+    reasoning_effort: Level | None = None
     prompt: JsonMapping | None = None
     tracing: str | JsonMapping | None = None
     truncation: str | JsonMapping | None = None
     include: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "output_modalities", tuple(self.output_modalities))
+        check_fields(self, skip=("prompt", "tracing", "truncation", "include", "tool_choice"))
         if self.output_modalities not in (("audio",), ("text",)):
             raise ConfigError(
                 f"output_modalities is {self.output_modalities!r}; give ('audio',) or ('text',)"
             )
-        _one_of("input_format", self.input_format, tuple(FORMATS))
-        _one_of("output_format", self.output_format, tuple(FORMATS))
         _in_range("speed", self.speed, MIN_SPEED, MAX_SPEED)
         check_objects(self.prompt, self.tracing, self.truncation, self.include, self.tool_choice)
-        if isinstance(self.voice, Mapping) and not self.voice.get("id"):
-            raise ConfigError("voice is a name, or {'id': ...} of a custom voice")
+        check_voice(self.voice)
         if isinstance(self.tool_choice, str):
             _one_of("tool_choice", self.tool_choice, ("auto", "none", "required"))
         tokens = self.max_output_tokens
         if tokens is not None and tokens != "inf":
             _in_range("max_output_tokens", tokens, 1, MAX_OUTPUT_TOKENS)
-        if self.reasoning_effort is not None:
-            levels = ("minimal", "low", "medium", "high", "xhigh")
-            _one_of("reasoning_effort", self.reasoning_effort, levels)
 
     @property
     def server_answers(self) -> bool:
@@ -259,6 +279,12 @@ class RunConfig:
         guardrail_action: What becomes of an answer that a guardrail rejects: ``"cancel"`` stops
             it, ``"say"`` stops it and lets the model say the guardrail's message, ``"event"``
             only tells the application; or a function from `GuardrailTrippedEvent` to one of them.
+        hold_audio: Hand sound out only once the output guardrails have let its words pass, as
+            their ``release`` says: with ``"sentence"`` a check is made at the end of each sentence
+            and every ``every`` characters, and sound waits for the first check that reaches beyond
+            the words that had come with it; with ``"turn"`` it waits for the whole message. The
+            answer begins later by the time in which those words come, plus one check; words
+            themselves (`TranscriptEvent`) are not held. Without output guardrails nothing is.
         transcript_timeout: Seconds that a turn may wait for its transcript; then it counts as one
             that no guardrail could look at.
         silence_timeout: Seconds of silence of both sides after which a `SilenceEvent` comes, also
@@ -283,21 +309,25 @@ class RunConfig:
     input_guardrails: tuple[InputGuardrail, ...] = ()
     output_guardrails: tuple[OutputGuardrail, ...] = ()
     guardrail_action: GuardrailAction | Callable[[GuardrailTrippedEvent], GuardrailAction] = "say"
+    hold_audio: bool = False
     transcript_timeout: float = 10.0
     silence_timeout: float | None = None
     rate_limit_warning: float = 0.1
     max_handoffs: int = 8
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tools_to_approve", frozenset(self.tools_to_approve))
+        check_fields(self, skip=("failure", "hooks", "input_guardrails", "output_guardrails"))
+        if self.failure is not None and not callable(self.failure):
+            raise ConfigError(f"RunConfig.failure is {self.failure!r}; give a function")
+        steps = [name for name in vars(Hooks) if name.startswith("on_")]
+        if self.hooks is not None and not any(hasattr(self.hooks, name) for name in steps):
+            raise ConfigError(f"RunConfig.hooks has none of {', '.join(steps)}; give RunHooks")
         for field_name, kind in (
             ("input_guardrails", InputGuardrail),
             ("output_guardrails", OutputGuardrail),
         ):
             given = as_guardrails(getattr(self, field_name), kind, owner="the session")
             object.__setattr__(self, field_name, given)
-        if not callable(self.guardrail_action):
-            _one_of("guardrail_action", self.guardrail_action, ("cancel", "say", "event"))
         if self.input_guardrails and self.model_settings.transcription is None:
             raise ConfigError(NO_TRANSCRIPTS)
         if self.silence_timeout is not None and not self.silence_timeout > 0:
@@ -313,25 +343,102 @@ class ModelConfig:
     """Which model is reached, and how.
 
     Attributes:
-        model: Model name; it cannot change within a session.
+        model: Model name, or that of a deployment; it cannot change within a session.
         url: Whole WebSocket URL instead of the provider's; its query is kept.
+        query: Added to the query of the address; the same name replaces what is there.
         api_key: Key, or a function (plain or async) that gives one; only without ``provider``.
+        key_header: The header that carries ``api_key``: ``"Authorization"`` (as a bearer token),
+            or such as ``"api-key"``, bare.
         headers: Added to the provider's; the same name, in any case, replaces it.
         call_id: Attach to this call instead of opening a session; not together with ``model``.
+        transport: Times and sizes of the connection, such as how often it is pinged; whom to trust
+            and the proxy are the provider's.
         reconnect: What happens when the connection is lost. One that is attached to a call is
             never made again: its end is the end of the call.
 
     Raises:
-        ConfigError: Both ``model`` and ``call_id`` are given.
+        ConfigError: Both ``model`` and ``call_id`` are given, or a value is of a wrong kind.
     """
 
     model: str | None = None
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
     api_key: ApiKey | None = field(default=None, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    key_header: str = BEARER
+    headers: Mapping[str, str | Secret] = field(default_factory=dict, repr=False)
     call_id: str | None = None
+    transport: WebSocketOptions | None = None
     reconnect: Reconnect = field(default_factory=Reconnect)
 
+    @classmethod
+    def azure(
+        cls,
+        endpoint: str,
+        deployment: str,
+        *,
+        api_key: ApiKey | None = None,
+        api_version: str | None = None,
+        key_header: str = KEY_HEADER,
+        headers: Mapping[str, str | Secret] | None = None,
+        transport: WebSocketOptions | None = None,
+        reconnect: Reconnect | None = None,
+    ) -> ModelConfig:
+        """A deployment on Azure, by the current API (``/openai/v1/realtime``).
+
+        Args:
+            endpoint: Of the resource, such as ``https://NAME.openai.azure.com``.
+            deployment: Name of the deployment; it takes the place of the model.
+            api_key: Key of the resource, or a function that gives one; default
+                ``AZURE_OPENAI_API_KEY``. Keys of OpenAI's own accounts are never sent there.
+            api_version: Sent as ``api-version``, where the resource wants one.
+            key_header: ``"Authorization"`` for tokens of a directory, which ``api_key`` then gives.
+            headers: See `ModelConfig`, as for the rest.
+            transport: See there.
+            reconnect: See there.
+
+        Raises:
+            ConfigError: The endpoint or the deployment cannot be used.
+
+        Example::
+
+            target = realtime.ModelConfig.azure("https://NAME.openai.azure.com", "my-deployment")
+            async with realtime.open_session(agent, model_config=target) as session: ...
+        """
+        if not deployment or not deployment.strip():
+            raise ConfigError("deployment is empty; give the name of a deployment of the resource")
+        return cls(
+            model=deployment,
+            url=azure_base_url(endpoint) + "/realtime",
+            query={} if api_version is None else {"api-version": api_version},
+            api_key=azure_key if api_key is None else api_key,
+            key_header=key_header,
+            headers=headers or {},
+            transport=transport,
+            reconnect=reconnect or Reconnect(),
+        )
+
+    def target(self, model: str | None = None) -> RealtimeTarget:
+        """Where a provider is to connect to; ``model`` where none is named here."""
+        return RealtimeTarget(
+            model=self.model if self.model is not None or self.call_id is not None else model,
+            url=self.url,
+            query=self.query,
+            headers=self.headers,
+            call_id=self.call_id,
+            transport=self.transport,
+        )
+
     def __post_init__(self) -> None:
+        check_fields(self)
+        for name in ("model", "url", "call_id", "key_header"):
+            given = getattr(self, name)
+            if given is not None and not given.strip():
+                raise ConfigError(f"ModelConfig.{name} is blank; leave it out, or give one")
+        for name in ("query", "headers"):
+            given = getattr(self, name)
+            if not all(isinstance(x, str) for x in given):
+                raise ConfigError(f"ModelConfig.{name} must map names to texts")
+            if not all(isinstance(x, str | Secret) for x in given.values()):
+                raise ConfigError(f"ModelConfig.{name} must map names to texts")
         if self.model is not None and self.call_id is not None:
             raise ConfigError("ModelConfig takes model or call_id: a call has its model already")

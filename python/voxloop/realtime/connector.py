@@ -10,7 +10,7 @@ import logging
 import time
 from collections import deque
 from contextlib import AsyncExitStack
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import trio
 
@@ -57,18 +57,42 @@ class Owner(Protocol):
         ...
 
 
+class Figures(Protocol):
+    """What a transport has counted."""
+
+    @property
+    def rtt(self) -> float | None:
+        """Seconds of the last ping's round trip."""
+        ...
+
+    @property
+    def pongs(self) -> int:
+        """Pings that were answered."""
+        ...
+
+
+@runtime_checkable
+class Pinged(Protocol):
+    """A transport that pings its peer."""
+
+    def stats(self) -> Figures:
+        """What it has counted."""
+        ...
+
+
 class Connection:
     """One connection.
 
     Attributes:
         epoch: Its number.
         outbox: What is queued for it, and for no other.
+        transport: What carries its messages.
     """
 
     def __init__(self, epoch: int, transport: RealtimeTransport, *, keep: bool) -> None:
         self.epoch = epoch
         self.outbox = Outbox(transport)
-        self._transport = transport
+        self.transport = transport
         self.keep_messages(keep)
         self._held: deque[Frame] = deque()
         self._heard = False
@@ -79,7 +103,7 @@ class Connection:
         **Cancellation:** as the transport has it.
         """
         self.outbox.close()
-        await self._transport.aclose()
+        await self.transport.aclose()
 
     def bind_media(self, media: MediaLink) -> int:
         """Let media talk over it; samples of the user's audio that are sent again.
@@ -87,17 +111,17 @@ class Connection:
         Raises:
             ConfigError: The transport is none that they can talk over.
         """
-        if not isinstance(self._transport, MediaTransport):
+        if not isinstance(self.transport, MediaTransport):
             raise ConfigError(
                 "media need a connection of the network layer; this provider's has no place for "
                 "them: play AudioEvents and call send_audio instead"
             )
-        return self._transport.bind_media(media)
+        return self.transport.bind_media(media)
 
     def keep_messages(self, wanted: bool) -> None:
         """Whether sound is to keep the messages that it came in."""
-        if isinstance(self._transport, MediaTransport):
-            self._transport.keep_messages(wanted)
+        if isinstance(self.transport, MediaTransport):
+            self.transport.keep_messages(wanted)
 
     async def serve(self, owner: Owner) -> None:
         """Read and write until the connection ends, which is told as `inputs.Lost`.
@@ -131,9 +155,9 @@ class Connection:
 
     async def _receive(self) -> list[Frame]:
         if self._heard or self.epoch == 1:
-            return await self._transport.receive_batch()
+            return await self.transport.receive_batch()
         with trio.move_on_after(FIRST_EVENT_SECONDS):
-            return await self._transport.receive_batch()
+            return await self.transport.receive_batch()
         raise NetworkTimeout(
             f"the server said nothing for {FIRST_EVENT_SECONDS:g} s after it was connected",
             phase="first_event",
@@ -141,7 +165,7 @@ class Connection:
 
     async def _write(self, owner: Owner) -> None:
         try:
-            await self.outbox.run(self._transport.send)
+            await self.outbox.run(self.transport.send)
         except Exception as error:
             # What has arrived is still read; the reader then finds the end by itself.
             self.outbox.close()

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import trio
 
 from voxloop._errors import NetworkTimeout, VoxloopError
-from voxloop.providers import Provider, RealtimeTarget
+from voxloop.providers import Provider
 from voxloop.realtime.config import ModelConfig
 from voxloop.realtime.open import own_provider
 from voxloop.realtime.probe import Probe
@@ -137,9 +137,7 @@ async def _walk(course: _Course, provider: Provider | None, config: ModelConfig)
             course.skip(name, "this provider has no address of its own")
     else:
         await _network(course, base)
-    target = RealtimeTarget(
-        model=config.model, url=config.url, headers=config.headers, call_id=config.call_id
-    )
+    target = config.target()
     async with AsyncExitStack() as stack:
         with course.step("upgrade") as note:
             transport = await stack.enter_async_context(chosen.realtime(target))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Literal
 
 from voxloop._errors import ConfigError, ModelBehaviorError
@@ -11,6 +10,7 @@ from voxloop.realtime import latency, toolcalls
 from voxloop.realtime.effects import CancelTool, Examine, Explain, RunHandoff, RunTool
 from voxloop.realtime.events import ToolCallEvent
 from voxloop.realtime.inputs import Decide, Examined
+from voxloop.realtime.parts import replace
 from voxloop.realtime.state import Call
 from voxloop.realtime.step import Step
 from voxloop.tools import Tool, ToolFailure, unknown_tool
@@ -34,7 +34,8 @@ def called(step: Step, item: rt.Item, response_id: str) -> None:
             step.error(ModelBehaviorError(text))
         return
     track = step.state.turn.responses.get(response_id)
-    agent = step.state.agent.current
+    # The response was given the tools of the agent that began it, whoever has the word by now.
+    agent = step.state.agent.current if track is None or track.by is None else track.by
     call = Call(
         call_id=call_id,
         name=name,

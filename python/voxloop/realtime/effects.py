@@ -10,6 +10,7 @@ from voxloop.agents import Agent, Handoff, ResolvedAgent
 from voxloop.realtime.events import Event
 from voxloop.realtime.latency import TurnMetrics
 from voxloop.realtime.state import Call, ResponseTrack
+from voxloop.realtime.usage import Usage
 from voxloop.tools import Tool, ToolFailure
 from voxloop.wire import realtime as rt
 
@@ -74,6 +75,13 @@ class CheckInput:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckRest:
+    """Have what came of a response's words looked at to its end: no more will come."""
+
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunTool:
     """Run a function; its end comes back as `inputs.ToolFinished`."""
 
@@ -90,13 +98,21 @@ class RunHandoff:
 
 
 @dataclass(frozen=True, slots=True)
+class Greeted:
+    """The server has begun a session, and given it an id."""
+
+    session_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ResponseOver:
-    """A response ended: its times are complete."""
+    """A response ended: its times are complete, and perhaps the server said what it cost."""
 
     track: ResponseTrack
     status: str
     reason: str | None
     at: float
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +152,13 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The session is over; an error is raised by the iterations once they have drained."""
+    """The session is over; an error is raised by the iterations once they have drained.
+
+    ``left``: the application has left it.
+    """
 
     error: VoxloopError | None
+    left: bool = False
 
 
 Effect: TypeAlias = (
@@ -149,8 +169,10 @@ Effect: TypeAlias = (
     | CancelTool
     | Hook
     | CheckInput
+    | CheckRest
     | RunTool
     | RunHandoff
+    | Greeted
     | ResponseOver
     | TurnOver
     | Dial

@@ -24,6 +24,7 @@ from voxloop._errors import (
     VoxloopError,
 )
 from voxloop.net import QUOTA_CODES
+from voxloop.providers.openai.errors import redact
 from voxloop.wire import realtime as rt
 
 _AUTHENTICATION = frozenset({"invalid_api_key", "authentication_error", "invalid_authentication"})
@@ -40,7 +41,7 @@ def from_detail(detail: rt.ErrorDetail | None, fallback: str) -> VoxloopError:
     if detail is None:
         return ApiError(fallback)
     code = detail.code or detail.type or None
-    message = detail.message or fallback
+    message = redact(detail.message) or fallback
     if code in _AUTHENTICATION or detail.type in _AUTHENTICATION:
         return AuthenticationError(message, code=code)
     if code in QUOTA_CODES:

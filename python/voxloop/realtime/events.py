@@ -14,12 +14,13 @@ from voxloop._errors import VoxloopError
 from voxloop.audio import AudioChunk
 from voxloop.realtime.history import Change, HistoryItem
 from voxloop.realtime.usage import Usage
-from voxloop.wire.realtime import RateLimit
+from voxloop.wire.realtime import LogProb, RateLimit
 
 AgentState: TypeAlias = Literal[
     "listening", "user_speaking", "thinking", "tool_running", "speaking", "reconnecting", "closed"
 ]
 GuardrailAction: TypeAlias = Literal["cancel", "say", "event"]
+InterruptionCause: TypeAlias = Literal["speech", "application", "guardrail"]
 SpeechKind: TypeAlias = Literal["started", "stopped", "idle"]
 
 
@@ -30,10 +31,14 @@ class AgentStartEvent:
     Attributes:
         response_id: Id of the response.
         agent: Name of the agent that answers.
+        in_conversation: False for one beside the conversation (`Session.respond`).
+        metadata: What the response was asked for with.
     """
 
     response_id: str
     agent: str
+    in_conversation: bool = True
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     at: float = 0.0
 
 
@@ -47,6 +52,8 @@ class AgentEndEvent:
         status: ``"completed"``, ``"cancelled"``, ``"failed"`` or ``"incomplete"``.
         reason: Why, such as ``"turn_detected"``, ``"max_output_tokens"``, ``"connection_lost"``.
         usage: What the response cost, if the server said so.
+        in_conversation: False for one beside the conversation (`Session.respond`).
+        metadata: What the response was asked for with.
     """
 
     response_id: str
@@ -54,6 +61,8 @@ class AgentEndEvent:
     status: str
     reason: str | None = None
     usage: Usage | None = None
+    in_conversation: bool = True
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     at: float = 0.0
 
 
@@ -67,11 +76,19 @@ class AgentStateEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioEvent:
-    """Sound to play, in order; never sound of a response that was interrupted."""
+    """Sound to play, in order; never sound of a response that was interrupted.
+
+    Attributes:
+        audio: The sound.
+        item_id: The message that says it.
+        response_id: Its response.
+        content_index: Index of the part of the message.
+    """
 
     audio: AudioChunk = field(repr=False)
     item_id: str
     response_id: str
+    content_index: int = 0
     at: float = 0.0
 
 
@@ -82,10 +99,16 @@ class AudioInterruptedEvent:
     Attributes:
         item_id: The message that was playing.
         heard_ms: How much of it was played.
+        content_index: Index of the part of the message.
+        received_ms: How much of it had come; None where the media keep that account.
+        cause: ``"speech"`` of the user, the ``"application"``, or a ``"guardrail"``.
     """
 
     item_id: str
     heard_ms: int
+    content_index: int = 0
+    received_ms: float | None = None
+    cause: InterruptionCause = "application"
     at: float = 0.0
 
 
@@ -100,6 +123,9 @@ class TranscriptEvent:
         final: The message is complete, and ``text`` is the whole of it.
         text: The whole text when ``final``, else None.
         response_id: The agent's response; empty for words of the user.
+        logprobs: Log probabilities of the user's words, where ``include`` of the settings asks for
+            them.
+        languages: Codes of the languages that were heard, where the model tells them.
     """
 
     role: Literal["user", "assistant"]
@@ -108,6 +134,30 @@ class TranscriptEvent:
     final: bool = False
     text: str | None = None
     response_id: str = ""
+    logprobs: tuple[LogProb, ...] = ()
+    languages: tuple[str, ...] = ()
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptSegmentEvent:
+    """What one speaker said, where the transcription model tells speakers apart.
+
+    Attributes:
+        item_id: The message of the user.
+        segment_id: Id of the segment.
+        speaker: Name of the speaker, such as ``"A"``.
+        text: What was said.
+        start: Seconds from the beginning of the message's sound.
+        end: Likewise.
+    """
+
+    item_id: str
+    segment_id: str
+    speaker: str
+    text: str
+    start: float
+    end: float
     at: float = 0.0
 
 
@@ -339,6 +389,7 @@ Event: TypeAlias = (
     | AudioEvent
     | AudioInterruptedEvent
     | TranscriptEvent
+    | TranscriptSegmentEvent
     | ToolCallEvent
     | ToolResultEvent
     | HandoffEvent

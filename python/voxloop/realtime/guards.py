@@ -7,14 +7,14 @@ by itself, the turn's transcript is looked at, and only then is a response asked
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from voxloop.agents import Agent, InputGuardrail
-from voxloop.realtime import responses
+from voxloop.realtime import on_hold, responses
 from voxloop.realtime.config import RunConfig
 from voxloop.realtime.effects import CheckInput, End
 from voxloop.realtime.events import GuardrailTrippedEvent
 from voxloop.realtime.inputs import Judged, Tripped
+from voxloop.realtime.parts import replace
 from voxloop.realtime.state import Gated, State
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
@@ -44,6 +44,7 @@ def tripped(step: Step, given: Tripped) -> None:
         step.do(End(given.error))
         return
     if event.action == "event":
+        on_hold.let_out(step, event.response_id)
         return
     track = turn.responses.get(event.response_id)
     active = step.state.sequencer.active

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from voxloop._errors import ConcurrencyError, ConfigError, VoxloopError
 from voxloop.agents import ResolvedAgent
 from voxloop.agents.checks import wire_choice
-from voxloop.realtime import guards, moments, toolcalls
+from voxloop.realtime import commands, guards, moments, toolcalls
 from voxloop.realtime.config import SessionModelSettings
 from voxloop.realtime.effects import End
 from voxloop.realtime.events import HandoffEvent
-from voxloop.realtime.inputs import AgentReady, ChangeSettings
+from voxloop.realtime.filtering import Rewrite
+from voxloop.realtime.inputs import AddItem, AgentReady, ChangeSettings, DeleteItem
+from voxloop.realtime.parts import replace
 from voxloop.realtime.settings import (
     Payload,
     applied,
@@ -66,6 +66,11 @@ def change_settings(step: Step, command: ChangeSettings) -> None:
     ):
         step.refuse(ConfigError("audio formats cannot change within a session; open another"))
         return
+    if state.settings.tracing not in (None, new.tracing):
+        step.refuse(
+            ConfigError("tracing cannot change once it is on; open another session for that")
+        )
+        return
     changes = _changes(step, state.agent.current, new)
     before = state.settings
     step.state = replace(state, settings=new)
@@ -83,7 +88,9 @@ def agent_ready(step: Step, ready: AgentReady) -> None:
     if ready.call_id is not None and not _waits(step, ready.call_id):
         return
     step.update(agent=replace(state.agent, moving=True))
-    handover = Handover(agent=ready.agent, call_id=ready.call_id, message=ready.message)
+    handover = Handover(
+        agent=ready.agent, call_id=ready.call_id, message=ready.message, rewrite=ready.rewrite
+    )
     changes = _changes(step, ready.agent, state.settings)
     if changes and step.state.line.up:
         _tell(step, changes, state.settings, handover)
@@ -165,8 +172,18 @@ def _take_over(step: Step, handover: Handover) -> None:
         )
     )
     moments.handed_over(step, slot.current.agent, handover.agent.agent)
+    if handover.rewrite is not None:
+        _rewrite(step, handover.rewrite)
     if handover.call_id is not None:
         toolcalls.answer(step, step.state.tools.calls[handover.call_id], handover.message, "ok")
+
+
+def _rewrite(step: Step, rewrite: Rewrite) -> None:
+    """Make the conversation what the handoff's filter chose, before the next agent answers."""
+    for item_id in rewrite.deleted:
+        commands.delete_item(step, DeleteItem(item_id, step.at))
+    for item, previous in rewrite.created:
+        commands.add_item(step, AddItem(item, previous, False, step.at))
 
 
 def _stay(step: Step, handover: Handover) -> None:

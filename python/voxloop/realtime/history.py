@@ -6,10 +6,12 @@ Text and transcripts that are still coming are kept as drafts beside the items, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from voxloop.realtime.parts import replace
 from voxloop.wire import realtime as rt
 
 Change: TypeAlias = Literal["added", "updated", "deleted"]
@@ -53,6 +55,7 @@ class HistoryItem:
         heard_ms: For a message that was cut short: how much of its audio was played.
         received_ms: For the same: how much of its audio had come.
         previous_id: The item before it, as the server told.
+        output_id: Id of the item that holds the output of a call.
     """
 
     id: str
@@ -67,6 +70,7 @@ class HistoryItem:
     heard_ms: int | None = None
     received_ms: float | None = None
     previous_id: str | None = field(default=None, repr=False)
+    output_id: str | None = field(default=None, repr=False, compare=False)
 
     @property
     def text(self) -> str:
@@ -181,12 +185,20 @@ def transcribed(history: History, item_id: str, text: str) -> tuple[History, His
     return _put(history, item), item, "updated"
 
 
-def answered(history: History, call_id: str, output: str) -> tuple[History, HistoryItem | None]:
-    """Put the output of a call into its item."""
-    call = next((item for item in reversed(history.items) if item.call_id == call_id), None)
+def answered(
+    history: History, call_id: str, output: str, output_id: str | None
+) -> tuple[History, HistoryItem | None]:
+    """Put the output of a call, and the id of the item that holds it, into the call's item."""
+    call = find_call(history, call_id)
     if call is None:
         return history, None
-    return _changed(history, call, replace(call, output=output, status="completed"))
+    told = replace(call, output=output, status="completed", output_id=output_id or call.output_id)
+    return _put(history, told), None if told == call else told
+
+
+def find_call(history: History, call_id: str) -> HistoryItem | None:
+    """The latest item of a call."""
+    return next((item for item in reversed(history.items) if item.call_id == call_id), None)
 
 
 def cut(
@@ -312,11 +324,16 @@ def _merge(old: HistoryItem, new: HistoryItem) -> HistoryItem:
     """What the server says now, without losing what it said before and left out this time."""
     if old.type != new.type or (old.role and new.role and old.role != new.role):
         return replace(new, previous_id=new.previous_id or old.previous_id)
+    said, images = old.content, old.content[:0]
+    if old.role == "user" and new.content and not any(p.type == "image" for p in new.content):
+        # Servers may leave images out of what they say of a message.
+        images = tuple(part for part in said if part.type == "image")
+        said = tuple(part for part in said if part.type != "image")
     parts = [
-        part if part.text is not None or index >= len(old.content) else _keep(part, old, index)
+        part if part.text is not None or index >= len(said) else _keep(part, said[index])
         for index, part in enumerate(new.content)
     ]
-    parts.extend(old.content[len(parts) :])
+    parts = [*images, *parts, *said[len(parts) :]]
     # A message that was cut stays cut: the events of its response come after the interruption.
     finished = old.heard_ms is not None or old.output is not None
     return replace(
@@ -332,8 +349,8 @@ def _merge(old: HistoryItem, new: HistoryItem) -> HistoryItem:
     )
 
 
-def _keep(part: HistoryPart, old: HistoryItem, index: int) -> HistoryPart:
-    return replace(part, text=old.content[index].text)
+def _keep(part: HistoryPart, old: HistoryPart) -> HistoryPart:
+    return replace(part, text=old.text, image_url=part.image_url or old.image_url)
 
 
 def _with_drafts(item: HistoryItem, drafts: Mapping[Key, str]) -> HistoryItem:
@@ -347,3 +364,18 @@ def _with_drafts(item: HistoryItem, drafts: Mapping[Key, str]) -> HistoryItem:
         if parts[index].text is None or len(text) > len(parts[index].text or ""):
             parts[index] = replace(parts[index], text=text)
     return replace(item, content=tuple(parts))
+
+
+def heard(entry: HistoryItem) -> str:
+    """The words of an answer that were heard: of one that was cut, a share as long as the sound's.
+
+    Words are spread over the sound evenly, since the server does not tell when which is said; the
+    last word is one that was begun.
+    """
+    if entry.heard_ms is None or not entry.received_ms:
+        return entry.text
+    share = min(1.0, entry.heard_ms / entry.received_ms)
+    if share >= 1.0:
+        return entry.text
+    words = entry.text.split()
+    return " ".join(words[: math.ceil(len(words) * share)])

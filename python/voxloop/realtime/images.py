@@ -7,14 +7,14 @@ one with lost content once it has to be sent again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from voxloop.realtime.history import Key
 from voxloop.wire import realtime as rt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Images:
+class Images(Struct, frozen=True, kw_only=True):
     """All images that are kept.
 
     Attributes:

@@ -14,7 +14,8 @@ from voxloop.agents import ResolvedAgent
 from voxloop.net import AudioDelta
 from voxloop.net import MediaCut as NativeCut
 from voxloop.realtime.config import SessionModelSettings
-from voxloop.realtime.events import GuardrailTrippedEvent
+from voxloop.realtime.events import GuardrailTrippedEvent, InterruptionCause
+from voxloop.realtime.filtering import Rewrite
 from voxloop.wire import realtime as rt
 
 
@@ -60,10 +61,11 @@ class MediaLeft:
 
 @dataclass(frozen=True, slots=True)
 class MediaCut:
-    """The media have silenced the answer."""
+    """The media have silenced the answer; ``cause`` is why, where they did not know it."""
 
     cut: NativeCut
     at: float
+    cause: InterruptionCause = "application"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,20 @@ class Tripped:
 
 
 @dataclass(frozen=True, slots=True)
+class Passed:
+    """The guardrails have let the first ``length`` characters of a message pass.
+
+    ``whole``: the message is complete, and they have let all of it pass.
+    """
+
+    response_id: str
+    item_id: str
+    length: int
+    whole: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """The guardrails have looked at a turn of the user; without an event they let it pass."""
 
@@ -265,12 +281,16 @@ class Decide:
 
 @dataclass(frozen=True, slots=True)
 class AgentReady:
-    """An agent is resolved and may take over; ``call_id`` is that of the handoff, if any."""
+    """An agent is resolved and may take over; ``call_id`` is that of the handoff, if any.
+
+    ``rewrite`` is what its filter makes of the conversation.
+    """
 
     agent: ResolvedAgent
     call_id: str | None
     message: str
     at: float
+    rewrite: Rewrite | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +334,7 @@ Input: TypeAlias = (
     | Played
     | Examined
     | Tripped
+    | Passed
     | Judged
     | ToolFinished
     | Answer

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
+
+from voxloop.realtime.parts import replace
 
 KEPT_TURNS = 100
 """Turns that `Session.metrics` remembers."""
@@ -64,8 +68,7 @@ class TurnMetrics:
         return None if start is None or first is None else first - start
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
+class Ledger(Struct, frozen=True):
     """The turns so far; the last one may be open."""
 
     turns: tuple[TurnMetrics, ...] = ()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from voxloop._errors import ConnectionClosed, VoxloopError
 from voxloop.realtime import (
     commands,
@@ -18,7 +16,8 @@ from voxloop.realtime import (
 )
 from voxloop.realtime.effects import Dial, End, HangUp, Switch
 from voxloop.realtime.events import ReconnectedEvent, ReconnectingEvent
-from voxloop.realtime.reconnect import recoverable
+from voxloop.realtime.parts import replace
+from voxloop.realtime.reconnect import call_ended, recoverable
 from voxloop.realtime.sequencer import Sequencer
 from voxloop.realtime.state import State
 from voxloop.realtime.step import Step
@@ -45,6 +44,9 @@ def lost(step: Step, given: inputs.Lost) -> None:
 def down(step: Step, error: VoxloopError | None) -> None:
     """The connection in use ended."""
     state = step.state
+    if state.link.attached and call_ended(error):
+        _over(step, None)
+        return
     if not recoverable(error) or not state.reconnect.enabled or state.link.attached:
         _over(step, error)
         return

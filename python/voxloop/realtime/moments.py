@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from voxloop.agents import Agent
 from voxloop.realtime.effects import Hook
+from voxloop.realtime.parts import replace
 from voxloop.realtime.state import Call, ResponseTrack
 from voxloop.realtime.step import Step
 from voxloop.tools import Tool, ToolOutcome

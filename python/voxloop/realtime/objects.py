@@ -40,6 +40,8 @@ def check_objects(
     names = include if isinstance(include, (tuple, list)) else (None,)
     if not all(isinstance(name, str) for name in names):
         raise ConfigError(f"include is {include!r}; give a list of names")
+    if not (tool_choice is None or isinstance(tool_choice, (str, Mapping))):
+        raise ConfigError(f"tool_choice is {tool_choice!r}; give a mode, or an object with a type")
     if isinstance(tool_choice, Mapping):
         kind = tool_choice.get("type")
         needs = {"function": "name", "mcp": "server_label"}.get(str(kind))
@@ -48,6 +50,17 @@ def check_objects(
                 "a tool_choice object is {'type': 'function', 'name': ...} or "
                 "{'type': 'mcp', 'server_label': ...}"
             )
+
+
+def check_voice(voice: object) -> None:
+    """Refuse what names no voice.
+
+    Raises:
+        ConfigError: It is neither a name nor the id of a custom voice.
+    """
+    name = voice.get("id") if isinstance(voice, Mapping) else voice
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigError("voice is a name, or {'id': ...} of a custom voice")
 
 
 def _known(name: str, value: object, keys: set[str], *, need: str = "") -> Mapping[str, Any]:

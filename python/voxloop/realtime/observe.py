@@ -1,13 +1,23 @@
-"""Telemetry of a session. Nothing is measured for a name that no one listens to."""
+"""Telemetry of a session. Nothing is measured for a name that no one listens to.
+
+Every event bears the ids of a span: of the session, of the response that it belongs to, or of the
+call. ``realtime.session.start`` and ``stop`` are the two ends of the first, ``realtime.response.
+start`` and ``stop`` of the second, ``realtime.tool.call`` and ``result`` of the third; a call lies
+within its response, a response within the session, and the session within the span that it was
+opened in, if there was one.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from voxloop import telemetry
 from voxloop._errors import VoxloopError
-from voxloop.realtime.effects import End, ResponseOver, TurnOver
+from voxloop.realtime import measures
+from voxloop.realtime.connector import Pinged
+from voxloop.realtime.effects import End, Greeted, ResponseOver, TurnOver
 from voxloop.realtime.events import (
     AgentStartEvent,
     AudioEvent,
@@ -15,13 +25,14 @@ from voxloop.realtime.events import (
     ErrorEvent,
     Event,
     ReconnectedEvent,
+    ReconnectingEvent,
     ToolCallEvent,
     ToolResultEvent,
     TranscriptEvent,
 )
-from voxloop.realtime.latency import TurnMetrics
 from voxloop.realtime.state import State
 from voxloop.realtime.telephone import WireFormat
+from voxloop.telemetry import Span
 
 AUDIO_SENT = "realtime.audio.sent"
 
@@ -42,31 +53,100 @@ class Observer:
     Args:
         started_at: When it began.
         form: The agent's sound on the wire.
+
+    Attributes:
+        span: The span of the session.
     """
 
     def __init__(self, started_at: float, form: WireFormat) -> None:
+        self.span = Span.begin()
         self._form = form
         self._totals = Totals(started_at)
         self._heard: set[str] = set()
+        self._responses: dict[str, Span] = {}
+        self._calls: dict[str, Span] = {}
+        self._start: tuple[dict[str, float], dict[str, object]] | None = None
+        self._delay = 0.0
+        self._pongs = 0
 
-    def started(self, *, model: str | None, agent: str, connect_seconds: float) -> None:
-        """The connection stands."""
-        if telemetry.enabled("realtime.session.start"):
-            telemetry.emit(
-                "realtime.session.start",
-                {"system_time": time.time(), "connect_ms": connect_seconds * 1000.0},
-                {"model": model, "agent": agent},
+    # -- the session -----------------------------------------------------------------------------
+
+    def started(
+        self,
+        *,
+        model: str | None,
+        agent: str,
+        connect_seconds: float,
+        transport: object = None,
+    ) -> None:
+        """The connection stands; it is told once the server has given the session an id."""
+        if not telemetry.enabled("realtime.session.start"):
+            return
+        measured = {"system_time": time.time(), "connect_ms": connect_seconds * 1000.0}
+        handshake = getattr(transport, "handshake_seconds", None)
+        if isinstance(handshake, float):
+            measured["handshake_ms"] = handshake * 1000.0
+        kind = type(transport).__name__.lower()
+        about: dict[str, object] = {
+            "model": model,
+            "agent": agent,
+            "transport": kind,
+            "attempt": 1,
+        }
+        self._start = (measured, about)
+
+    def greeted(self, greeted: Greeted) -> None:
+        """The server has begun the session."""
+        self._begin(greeted.session_id)
+
+    def _begin(self, session_id: str | None = None) -> None:
+        if self._start is not None:
+            (measured, about), self._start = self._start, None
+            about = {"session_id": session_id, **about, **self.span.metadata}
+            telemetry.emit("realtime.session.start", measured, about)
+
+    def ended(self, end: End, state: State, at: float) -> None:
+        """The session is over."""
+        self._begin(state.link.session_id)
+        if end.error is not None:
+            self._error(end.error, fatal=True)
+        if telemetry.enabled("realtime.session.stop"):
+            totals = self._totals
+            self._tell(
+                "realtime.session.stop",
+                {
+                    "duration_ms": (at - totals.started_at) * 1000.0,
+                    "audio_in_ms": totals.audio_in_ms,
+                    "audio_out_ms": totals.audio_out_ms,
+                    "responses": totals.responses,
+                    "tokens": state.usage.total_tokens,
+                },
+                {"session_id": state.link.session_id, **measures.ending(end)},
             )
 
-    def audio_sent(self, data: bytes, queued_bytes: int, form: WireFormat) -> None:
+    def pinged(self, transport: object) -> None:
+        """Tell the round trip of the last ping of the connection, unless it was told before."""
+        if not telemetry.enabled("realtime.rtt") or not isinstance(transport, Pinged):
+            return
+        stats = transport.stats()
+        if stats.rtt is not None and stats.pongs != self._pongs:
+            self._pongs = stats.pongs
+            self._tell("realtime.rtt", {"ping_ms": stats.rtt * 1000.0}, {})
+
+    # -- sound -----------------------------------------------------------------------------------
+
+    def audio_sent(
+        self, data: bytes, queued_bytes: int, queue_depth: int, form: WireFormat
+    ) -> None:
         """A piece of the user's audio was queued."""
         self._totals.audio_in_ms += len(data) / form.bytes_per_ms
         if telemetry.enabled("realtime.audio.sent"):
-            telemetry.emit(
+            self._tell(
                 "realtime.audio.sent",
                 {
                     "bytes": len(data),
                     "duration_ms": len(data) / form.bytes_per_ms,
+                    "queue_depth": queue_depth,
                     "queued_bytes": queued_bytes,
                 },
                 {"format": form.name},
@@ -76,7 +156,7 @@ class Observer:
         """An attached source has sent so much of the user's audio since the last time."""
         self._totals.audio_in_ms += nbytes / form.bytes_per_ms
         if telemetry.enabled(AUDIO_SENT):
-            telemetry.emit(
+            self._tell(
                 AUDIO_SENT,
                 {
                     "bytes": nbytes,
@@ -93,16 +173,43 @@ class Observer:
         if telemetry.enabled("realtime.audio.received"):
             first = response_id not in self._heard
             self._heard.add(response_id)
-            telemetry.emit(
+            self._tell(
                 "realtime.audio.received",
                 {"bytes": nbytes, "duration_ms": milliseconds, "first": int(first)},
                 {"response_id": response_id, "item_id": item_id, "attached": True},
+                self._responses.get(response_id),
             )
+
+    def _audio(self, event: AudioEvent, state: State) -> None:
+        self._totals.audio_out_ms += event.audio.duration * 1000.0
+        first = event.response_id not in self._heard
+        self._heard.add(event.response_id)
+        if telemetry.enabled("realtime.audio.received"):
+            measured: dict[str, float] = {
+                "bytes": event.audio.nbytes,
+                "duration_ms": event.audio.duration * 1000.0,
+                "first": int(first),
+            }
+            ttfa = measures.to_first_audio(state.turn.responses.get(event.response_id))
+            if first and ttfa is not None:
+                measured["ttfa_ms"] = ttfa
+            self._tell(
+                "realtime.audio.received",
+                measured,
+                {
+                    "response_id": event.response_id,
+                    "item_id": event.item_id,
+                    "content_index": event.content_index,
+                },
+                self._responses.get(event.response_id),
+            )
+
+    # -- what the application is told --------------------------------------------------------------
 
     def event(self, event: Event, state: State) -> None:
         """The application was told."""
         if type(event) is AudioEvent:
-            self._audio(event)
+            self._audio(event, state)
         elif type(event) is not TranscriptEvent:
             self._seldom(event, state)
 
@@ -110,151 +217,119 @@ class Observer:
         match event:
             case AgentStartEvent():
                 self._response_started(event, state)
-            case ToolCallEvent() if telemetry.enabled("realtime.tool.call"):
-                telemetry.emit(
-                    "realtime.tool.call",
-                    {"system_time": time.time()},
-                    {
-                        "tool": event.name,
-                        "call_id": event.call_id,
-                        "agent": state.agent.current.agent.name,
-                        "needs_approval": event.needs_approval,
-                    },
-                )
-            case ToolResultEvent() if telemetry.enabled("realtime.tool.result"):
-                telemetry.emit(
-                    "realtime.tool.result",
-                    {
-                        "duration_ms": event.duration * 1000.0,
-                        "output_bytes": len(event.output.encode(errors="replace")),
-                    },
-                    {"tool": event.name, "call_id": event.call_id, "outcome": event.status},
-                )
+            case ToolCallEvent():
+                self._called(event, state)
+            case ToolResultEvent():
+                self._answered(event)
             case AudioInterruptedEvent() if telemetry.enabled("realtime.interrupt"):
-                telemetry.emit(
-                    "realtime.interrupt", {"played_ms": event.heard_ms}, {"item_id": event.item_id}
-                )
+                about: dict[str, object] = {"item_id": event.item_id, "cause": event.cause}
+                self._tell("realtime.interrupt", measures.interruption(event), about)
+            case ReconnectingEvent():
+                self._delay = event.delay
             case ReconnectedEvent() if telemetry.enabled("realtime.reconnect"):
-                telemetry.emit(
-                    "realtime.reconnect",
-                    {
-                        "attempt": state.line.attempt,
-                        "downtime_ms": event.downtime * 1000.0,
-                        "replayed_items": event.replayed_items,
-                        "dropped_audio_ms": event.dropped_audio_ms,
-                    },
-                    {"planned": event.planned, "session_id": state.link.session_id},
-                )
+                self._reconnected(event, state)
             case ErrorEvent():
-                _error(event.error, fatal=False)
+                self._error(event.error, fatal=False)
             case _:
                 pass
 
-    def response_over(self, over: ResponseOver) -> None:
-        """A response ended."""
-        self._heard.discard(over.track.response_id)
-        if not telemetry.enabled("realtime.response.stop"):
+    def call_span(self, call_id: str, response_id: str = "") -> Span:
+        """The span of a call, which lies within that of its response."""
+        found = self._calls.get(call_id)
+        if found is None:
+            parent = self._responses.get(response_id, self.span)
+            found = self._calls[call_id] = Span.begin(parent)
+        return found
+
+    def _called(self, event: ToolCallEvent, state: State) -> None:
+        if not telemetry.enabled("realtime.tool.call"):
             return
-        track = over.track
-        start = track.asked_at if track.asked_at is not None else track.created_at
-        measured: dict[str, float] = {"duration_ms": (over.at - track.created_at) * 1000.0}
-        if track.asked_at is not None:
-            measured["queue_ms"] = (track.created_at - track.asked_at) * 1000.0
-        if track.first_text_at is not None:
-            measured["ttft_ms"] = (track.first_text_at - start) * 1000.0
-        if track.first_audio_at is not None:
-            measured["ttfa_ms"] = (track.first_audio_at - start) * 1000.0
-        telemetry.emit(
-            "realtime.response.stop",
-            measured,
+        call = state.tools.calls.get(event.call_id)
+        self._tell(
+            "realtime.tool.call",
+            {"system_time": time.time()},
             {
-                "response_id": track.response_id,
-                "agent": track.agent,
-                "status": over.status,
-                "reason": over.reason,
+                "tool": event.name,
+                "call_id": event.call_id,
+                "agent": (state.agent.current if call is None else call.agent).agent.name,
+                "needs_approval": event.needs_approval,
             },
+            self.call_span(event.call_id, "" if call is None else call.response_id),
         )
 
-    def turn_over(self, over: TurnOver) -> None:
-        """A turn ended."""
-        if telemetry.enabled("realtime.turn.latency"):
-            metrics = over.metrics
-            telemetry.emit(
-                "realtime.turn.latency",
-                _latencies(metrics),
-                {"turn": metrics.turn, "interrupted": metrics.interrupted},
-            )
-
-    def ended(self, end: End, state: State, at: float) -> None:
-        """The session is over."""
-        if end.error is not None:
-            _error(end.error, fatal=True)
-        if telemetry.enabled("realtime.session.stop"):
-            totals = self._totals
-            telemetry.emit(
-                "realtime.session.stop",
+    def _answered(self, event: ToolResultEvent) -> None:
+        span = self._calls.pop(event.call_id, None)
+        if telemetry.enabled("realtime.tool.result"):
+            self._tell(
+                "realtime.tool.result",
                 {
-                    "duration_ms": (at - totals.started_at) * 1000.0,
-                    "audio_in_ms": totals.audio_in_ms,
-                    "audio_out_ms": totals.audio_out_ms,
-                    "responses": totals.responses,
-                    "tokens": state.usage.total_tokens,
+                    "duration_ms": event.duration * 1000.0,
+                    "output_bytes": len(event.output.encode()),
                 },
-                {
-                    "session_id": state.link.session_id,
-                    "reason": "ended" if end.error is None else end.error.code,
-                    "close_code": getattr(end.error, "close_code", None),
-                },
-            )
-
-    def _audio(self, event: AudioEvent) -> None:
-        self._totals.audio_out_ms += event.audio.duration * 1000.0
-        first = event.response_id not in self._heard
-        self._heard.add(event.response_id)
-        if telemetry.enabled("realtime.audio.received"):
-            telemetry.emit(
-                "realtime.audio.received",
-                {
-                    "bytes": event.audio.nbytes,
-                    "duration_ms": event.audio.duration * 1000.0,
-                    "first": int(first),
-                },
-                {"response_id": event.response_id, "item_id": event.item_id},
+                {"tool": event.name, "call_id": event.call_id, "outcome": event.status},
+                span,
             )
 
     def _response_started(self, event: AgentStartEvent, state: State) -> None:
         self._totals.responses += 1
+        span = self._responses[event.response_id] = Span.begin(self.span)
         if telemetry.enabled("realtime.response.start"):
             track = state.turn.responses.get(event.response_id)
             measured: dict[str, float] = {"system_time": time.time()}
             if track is not None and track.asked_at is not None:
                 measured["queue_ms"] = (track.created_at - track.asked_at) * 1000.0
-            telemetry.emit(
+            self._tell(
                 "realtime.response.start",
                 measured,
                 {"response_id": event.response_id, "agent": event.agent},
+                span,
             )
 
+    def response_over(self, over: ResponseOver) -> None:
+        """A response ended."""
+        track = over.track
+        self._heard.discard(track.response_id)
+        span = self._responses.pop(track.response_id, None)
+        if telemetry.enabled("realtime.response.stop"):
+            about: dict[str, object] = {
+                "response_id": track.response_id,
+                "agent": track.agent,
+                "status": over.status,
+                "reason": over.reason,
+            }
+            self._tell("realtime.response.stop", measures.response(over), about, span)
 
-def _latencies(metrics: TurnMetrics) -> dict[str, float]:
-    measured = {f"to_{name}_ms": seconds * 1000.0 for name, seconds in metrics.parts}
-    measured["total_ms"] = metrics.total * 1000.0
-    if metrics.voice_to_voice is not None:
-        measured["speech_stop_to_first_audio_ms"] = metrics.voice_to_voice * 1000.0
-    return measured
+    def turn_over(self, over: TurnOver) -> None:
+        """A turn ended."""
+        if telemetry.enabled("realtime.turn.latency"):
+            metrics = over.metrics
+            about: dict[str, object] = {"turn": metrics.turn, "interrupted": metrics.interrupted}
+            self._tell("realtime.turn.latency", measures.turn(metrics), about)
 
+    def _reconnected(self, event: ReconnectedEvent, state: State) -> None:
+        self._tell(
+            "realtime.reconnect",
+            {
+                "attempt": state.line.attempt,
+                "delay_ms": 0.0 if event.planned else self._delay * 1000.0,
+                "downtime_ms": event.downtime * 1000.0,
+                "replayed_items": event.replayed_items,
+                "dropped_audio_ms": event.dropped_audio_ms,
+            },
+            {"planned": event.planned, "session_id": state.link.session_id},
+        )
 
-def _error(error: VoxloopError, *, fatal: bool) -> None:
-    if not telemetry.enabled("realtime.session.error"):
-        return
-    telemetry.emit(
-        "realtime.session.error",
-        {"count": 1},
-        {
-            "code": error.code,
-            "type": type(error).__name__,
-            "fatal": fatal,
-            "param": getattr(error, "param", None),
-            "event_id": getattr(error, "event_id", None),
-        },
-    )
+    def _error(self, error: VoxloopError, *, fatal: bool) -> None:
+        if telemetry.enabled("realtime.session.error"):
+            about = measures.failure(error, fatal=fatal)
+            self._tell("realtime.session.error", {"count": 1}, about)
+
+    def _tell(
+        self,
+        name: str,
+        measured: Mapping[str, float],
+        about: Mapping[str, object],
+        span: Span | None = None,
+    ) -> None:
+        self._begin()
+        telemetry.emit(name, measured, {**about, **(span or self.span).metadata})

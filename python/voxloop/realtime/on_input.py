@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 
 from voxloop._errors import SpeechToTextError
 from voxloop.realtime import dispatch, guards, history, latency, responses, ring, sequencer
-from voxloop.realtime.events import DtmfEvent, SpeechEvent, SpeechKind, TranscriptEvent
+from voxloop.realtime.events import (
+    DtmfEvent,
+    SpeechEvent,
+    SpeechKind,
+    TranscriptEvent,
+    TranscriptSegmentEvent,
+)
+from voxloop.realtime.parts import replace
 from voxloop.realtime.step import Step
 from voxloop.realtime.telephone import FORMATS
 from voxloop.realtime.usage import of_transcription
@@ -84,7 +91,7 @@ def transcript_delta(step: Step, event: rt.ConversationItemInputAudioTranscripti
     """More of what the user said."""
     key = (event.item_id, event.content_index or 0)
     step.history(history.draft(step.state.history, key, event.delta), None, "updated")
-    _said(step, event.item_id, event.delta)
+    _said(step, event.item_id, event.delta, logprobs=event.logprobs)
 
 
 def transcript_completed(
@@ -97,7 +104,15 @@ def transcript_completed(
         ring=ring.known(step.state.ring, event.item_id),
     )
     step.history(*history.transcribed(step.state.history, event.item_id, event.transcript))
-    _said(step, event.item_id, "", event.transcript)
+    codes = (entry.get("code") for entry in event.languages or ())
+    _said(
+        step,
+        event.item_id,
+        "",
+        event.transcript,
+        logprobs=event.logprobs,
+        languages=tuple(code for code in codes if isinstance(code, str)),
+    )
     guards.look(step, event.item_id, event.transcript)
 
 
@@ -109,7 +124,30 @@ def transcript_failed(step: Step, event: rt.ConversationItemInputAudioTranscript
     guards.unknown(step, event.item_id)
 
 
-def _said(step: Step, item_id: str, delta: str, text: str | None = None) -> None:
+def segment(step: Step, event: rt.ConversationItemInputAudioTranscriptionSegment) -> None:
+    """What one of several speakers said."""
+    step.emit(
+        TranscriptSegmentEvent(
+            item_id=event.item_id,
+            segment_id=event.id,
+            speaker=event.speaker,
+            text=event.text,
+            start=event.start,
+            end=event.end,
+            at=step.at,
+        )
+    )
+
+
+def _said(
+    step: Step,
+    item_id: str,
+    delta: str,
+    text: str | None = None,
+    *,
+    logprobs: Sequence[rt.LogProb] | None = None,
+    languages: tuple[str, ...] = (),
+) -> None:
     step.emit(
         TranscriptEvent(
             role="user",
@@ -117,6 +155,8 @@ def _said(step: Step, item_id: str, delta: str, text: str | None = None) -> None
             item_id=item_id,
             final=text is not None,
             text=text,
+            logprobs=tuple(logprobs or ()),
+            languages=languages,
             at=step.at,
         )
     )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
 
 from voxloop.realtime import history, images, restore, ring
 from voxloop.realtime.events import McpApprovalEvent
+from voxloop.realtime.parts import replace
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
 
@@ -21,7 +20,7 @@ def entered(
     if item_id in step.state.link.repeated:
         return
     if event.item.type == "function_call_output" and event.item.call_id:
-        _output(step, event.item.call_id, event.item.output or "")
+        _output(step, event.item.call_id, event.item)
     asks = event.item.type == "mcp_approval_request"
     if asks and not isinstance(event, rt.ConversationItemDone):
         _asks(step, event.item)
@@ -43,11 +42,16 @@ def _taken(step: Step, item: rt.Item) -> rt.Item:
     return item if item.content else msgspec.structs.replace(item, content=ours.content)
 
 
-def _output(step: Step, call_id: str, output: str) -> None:
-    """The output of a call that was answered before this session."""
-    entry = next((e for e in step.state.history.current() if e.call_id == call_id), None)
-    if entry is not None and entry.output is None and call_id not in step.state.tools.calls:
-        changed, updated = history.answered(step.state.history, call_id, output)
+def _output(step: Step, call_id: str, item: rt.Item) -> None:
+    """The output of a call, perhaps of one that was answered before this session."""
+    entry = history.find_call(step.state.history, call_id)
+    if entry is None:
+        return
+    call = step.state.tools.calls.get(call_id)
+    new = entry.output is None and (call is None or call.status == "answered")
+    if new or (entry.output is not None and entry.output_id != item.id):
+        output = (item.output or "") if entry.output is None else entry.output
+        changed, updated = history.answered(step.state.history, call_id, output, item.id)
         step.history(changed, updated, "updated")
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from msgspec import structs
-
 from voxloop.realtime import amend, history, inputs, latency, on_response, responses
 from voxloop.realtime.events import AudioInterruptedEvent
-from voxloop.realtime.state import MediaState, evolved
+from voxloop.realtime.parts import replace
+from voxloop.realtime.state import MediaState
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
 
@@ -21,7 +18,7 @@ def attached(step: Step, given: inputs.MediaAttached) -> None:
 def left(step: Step, given: inputs.MediaLeft) -> None:
     """All that media took is over; pieces of it may still be on their way here."""
     base = step.state.media.base + given.taken_bytes
-    step.state = evolved(step.state, media=MediaState(base, given.at))
+    step.state = replace(step.state, media=MediaState(base, given.at))
     step.update(
         input=replace(step.state.input, attached=False),
         playback=replace(step.state.playback, silent=base),
@@ -43,7 +40,15 @@ def cut(step: Step, given: inputs.MediaCut) -> None:
     found = given.cut
     if found.items:
         first = found.items[0]
-        step.emit(AudioInterruptedEvent(item_id=first.item_id, heard_ms=first.heard_ms, at=step.at))
+        step.emit(
+            AudioInterruptedEvent(
+                item_id=first.item_id,
+                heard_ms=first.heard_ms,
+                content_index=first.content_index,
+                cause=given.cause if found.reason == "application" else "speech",
+                at=step.at,
+            )
+        )
         step.update(latency=latency.interrupted(step.state.latency))
     for item in found.items:
         track = step.state.turn.responses.get(item.response_id)
@@ -75,4 +80,4 @@ def cut(step: Step, given: inputs.MediaCut) -> None:
 def _silent(step: Step, taken_bytes: int) -> None:
     ledger, base = step.state.playback, step.state.media.base
     silent = max(ledger.silent, base + taken_bytes)
-    step.update(playback=structs.replace(ledger, silent=silent))
+    step.update(playback=replace(ledger, silent=silent))

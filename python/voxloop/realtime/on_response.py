@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from msgspec import structs
-
 from voxloop._errors import ApiError, VoxloopError
 from voxloop.audio import AudioChunk
 from voxloop.net import AudioDelta
 from voxloop.realtime import (
     dispatch,
     history,
+    holdback,
     latency,
     moments,
     playback,
@@ -19,7 +16,7 @@ from voxloop.realtime import (
     sequencer,
     toolcalls,
 )
-from voxloop.realtime.effects import ResponseOver
+from voxloop.realtime.effects import CheckRest, ResponseOver
 from voxloop.realtime.errors import from_detail
 from voxloop.realtime.events import (
     AgentEndEvent,
@@ -27,18 +24,22 @@ from voxloop.realtime.events import (
     AudioEvent,
     TranscriptEvent,
 )
-from voxloop.realtime.playback import PlayItem
+from voxloop.realtime.holdback import Hold
+from voxloop.realtime.parts import replace
 from voxloop.realtime.state import ResponseTrack
 from voxloop.realtime.step import Step
 from voxloop.realtime.telephone import FORMATS
 from voxloop.realtime.usage import Usage, of_response
 from voxloop.wire import realtime as rt
 
+KEPT_OVER = 64
+"""Responses that have ended and are remembered, so that none ends twice."""
+
 
 def created(step: Step, event: rt.ResponseCreated) -> None:
     """A response began."""
     response_id = event.response.id or ""
-    if response_id in step.state.turn.responses:
+    if response_id in step.state.turn.responses or response_id in step.state.turn.over:
         return
     outside = _outside(step, event.response)
     state = step.state.sequencer
@@ -51,6 +52,7 @@ def created(step: Step, event: rt.ResponseCreated) -> None:
         by=step.state.agent.current,
         in_conversation=outside is None,
         params=step.state.turn.beside.get(outside or ""),
+        metadata=_metadata(event.response),
         asked_at=asked_at,
         created_at=step.at,
     )
@@ -59,7 +61,15 @@ def created(step: Step, event: rt.ResponseCreated) -> None:
     beside = {name: params for name, params in turn.beside.items() if name != outside}
     running = {**turn.responses, response_id: track}
     step.update(turn=replace(turn, responses=running, outside=waiting, beside=beside))
-    step.emit(AgentStartEvent(response_id=response_id, agent=track.agent, at=step.at))
+    step.emit(
+        AgentStartEvent(
+            response_id=response_id,
+            agent=track.agent,
+            in_conversation=track.in_conversation,
+            metadata=track.metadata,
+            at=step.at,
+        )
+    )
     if outside is not None:
         return
     step.update(
@@ -80,6 +90,11 @@ def _note_start(step: Step) -> latency.Ledger:
     return latency.note(ledger, "response_created", step.at)
 
 
+def _metadata(response: rt.Response) -> dict[str, str]:
+    given = response.metadata or {}
+    return {name: text for name, text in given.items() if name != responses.TAG}
+
+
 def _outside(step: Step, response: rt.Response) -> str | None:
     """The request outside the conversation that this response answers, None if it is inside."""
     waiting = step.state.turn.outside
@@ -97,6 +112,8 @@ def done(step: Step, event: rt.ResponseDone) -> None:
     response = event.response
     response_id = response.id or step.state.sequencer.active or ""
     turn = step.state.turn
+    if response_id in turn.over:
+        return
     track = turn.responses.get(response_id)
     spent = of_response(response.usage)
     if spent is not None:
@@ -110,13 +127,32 @@ def done(step: Step, event: rt.ResponseDone) -> None:
         if item.type == "function_call" and _whole(item, status):
             dispatch.called(step, item, response_id)
     running = {name: value for name, value in turn.responses.items() if name != response_id}
+    over = (*turn.over, response_id)[-KEPT_OVER:] if response_id else turn.over
     step.update(
-        turn=replace(step.state.turn, responses=running),
+        turn=replace(step.state.turn, responses=running, over=over),
         sequencer=sequencer.done(step.state.sequencer, response_id),
     )
     if track is not None:
+        begun = len(step.effects)
         _ended(step, track, response, status, spent)
+        _later(step, response_id, begun)
     toolcalls.response_over(step, response_id)
+
+
+def _later(step: Step, response_id: str, begun: int) -> None:
+    """Tell the end of a response after the sound of it that is held, if some is."""
+    hold = step.state.holds.get(response_id)
+    if hold is None:
+        return
+    if not hold.sounds:
+        holdback.forget(step, response_id)
+        return
+    silent = {held.event.item_id for held in hold.sounds if not hold.words.get(held.event.item_id)}
+    ended = tuple(step.effects[begun:])
+    del step.effects[begun:]
+    # Sound of which no words have come cannot be looked at.
+    holdback.put(step, replace(hold, ended=ended, done=hold.done | silent))
+    step.do(CheckRest(response_id))
 
 
 def _ended(
@@ -135,11 +171,13 @@ def _ended(
             status=status,
             reason=reason,
             usage=spent,
+            in_conversation=track.in_conversation,
+            metadata=track.metadata,
             at=step.at,
         )
     )
     moments.ended(step, track, status)
-    step.do(ResponseOver(track, status, reason, step.at))
+    step.do(ResponseOver(track, status, reason, step.at, spent))
 
 
 def _failure(details: rt.StatusDetails) -> VoxloopError:
@@ -151,17 +189,21 @@ def _failure(details: rt.StatusDetails) -> VoxloopError:
 def end_all(step: Step, status: str, reason: str) -> None:
     """The connection is gone: what was running has ended too."""
     for track in step.state.turn.responses.values():
+        begun = len(step.effects)
         step.emit(
             AgentEndEvent(
                 response_id=track.response_id,
                 agent=track.agent,
                 status=status,
                 reason=reason,
+                in_conversation=track.in_conversation,
+                metadata=track.metadata,
                 at=step.at,
             )
         )
         step.do(ResponseOver(track, status, reason, step.at))
-    step.update(turn=replace(step.state.turn, responses={}))
+        _later(step, track.response_id, begun)
+    step.update(turn=replace(step.state.turn, responses={}, over=()))
 
 
 def item_added(step: Step, event: rt.ResponseOutputItemAdded) -> None:
@@ -207,7 +249,7 @@ def sound(step: Step, delta: AudioDelta) -> None:
 def taken(step: Step, response_id: str, nbytes: int) -> None:
     """More sound, which a sink plays and keeps the account of."""
     ledger = step.state.playback
-    step.update(playback=structs.replace(ledger, taken=ledger.taken + nbytes))
+    step.update(playback=replace(ledger, taken=ledger.taken + nbytes))
     if response_id not in step.state.turn.muted and nbytes > 1:
         _mark(step, step.state.turn.responses.get(response_id))
 
@@ -219,33 +261,50 @@ def _heard(
     chunk: AudioChunk | None,
 ) -> None:
     """Enter sound. ``chunk`` is all of ``data`` where that is a whole number of samples."""
+    if event.response_id in step.state.turn.muted:
+        return
+    if not holdback.sound(step, event, data, chunk):
+        hand_out(step, event, data, chunk)
+
+
+def hand_out(
+    step: Step,
+    event: rt.ResponseOutputAudioDelta | AudioDelta,
+    data: bytes,
+    chunk: AudioChunk | None,
+    hold: Hold | None = None,
+) -> None:
+    """Give sound to the application. ``hold``: it was held there."""
     state = step.state
     response_id = event.response_id
-    if response_id in state.turn.muted:
-        return
     track = state.turn.responses.get(response_id)
-    item = state.playback.find(event.item_id, event.content_index) or PlayItem(
-        item_id=event.item_id,
-        response_id=response_id,
-        content_index=event.content_index,
-        truncatable=track is None or track.in_conversation,
-        epoch=state.line.epoch,
-    )
+    if hold is None:
+        item = holdback.entry(step, event, track, state.line.epoch)
+    else:
+        item = holdback.entry(step, event, hold.track, hold.epoch)
     form = FORMATS[state.settings.output_format]
     pcm = form.name == "audio/pcm"
     if item.carry or not pcm:
         data, chunk = item.carry + data, None
     whole = len(data) & ~1 if pcm else len(data)
     if item.carry or whole < len(data):
-        item = structs.replace(item, carry=bytes(data[whole:]))
+        item = replace(item, carry=bytes(data[whole:]))
     ledger = playback.received(state.playback, item, whole / form.bytes_per_ms, step.at)
     step.update(playback=ledger)
     if whole == 0:
         return
-    _mark(step, track)
+    _mark(step, track if track is not None or hold is None else hold.track)
     if chunk is None:
         chunk = form.decode(data[:whole])
-    step.emit(AudioEvent(audio=chunk, item_id=event.item_id, response_id=response_id, at=step.at))
+    step.emit(
+        AudioEvent(
+            audio=chunk,
+            item_id=event.item_id,
+            response_id=response_id,
+            content_index=event.content_index,
+            at=step.at,
+        )
+    )
 
 
 def _mark(step: Step, track: ResponseTrack | None) -> None:
@@ -262,6 +321,9 @@ def _mark(step: Step, track: ResponseTrack | None) -> None:
 
 def audio_done(step: Step, event: rt.ResponseOutputAudioDone) -> None:
     """The sound of a message is complete."""
+    if holdback.waits(step.state, event.response_id):
+        holdback.complete(step, event.response_id, event.item_id, event.content_index)
+        return
     done_ledger = playback.completed(step.state.playback, event.item_id, event.content_index)
     step.update(playback=done_ledger)
 
@@ -291,6 +353,7 @@ def text_done(step: Step, event: rt.ResponseOutputTextDone) -> None:
 def _words(step: Step, response_id: str, key: history.Key, delta: str) -> None:
     if response_id in step.state.turn.muted or not delta:
         return
+    holdback.words(step, response_id, key[0], len(delta), all_of_it=False)
     track = step.state.turn.responses.get(response_id)
     inside = track is None or track.in_conversation
     if track is not None and track.first_text_at is None:
@@ -312,6 +375,7 @@ def _words(step: Step, response_id: str, key: history.Key, delta: str) -> None:
 def _all_words(step: Step, response_id: str, key: history.Key, text: str, kind: str) -> None:
     if response_id in step.state.turn.muted:
         return
+    holdback.words(step, response_id, key[0], len(text), all_of_it=True)
     track = step.state.turn.responses.get(response_id)
     if track is None or track.in_conversation:
         step.history(*history.set_text(step.state.history, key, text, kind), "updated")
@@ -331,4 +395,8 @@ def _all_words(step: Step, response_id: str, key: history.Key, text: str, kind: 
 
 def _track(step: Step, track: ResponseTrack) -> None:
     turn = step.state.turn
-    step.update(turn=replace(turn, responses={**turn.responses, track.response_id: track}))
+    hold = step.state.holds.get(track.response_id)
+    if hold is not None:
+        holdback.put(step, replace(hold, track=track))
+    if track.response_id in turn.responses:
+        step.update(turn=replace(turn, responses={**turn.responses, track.response_id: track}))

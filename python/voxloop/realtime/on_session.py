@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from voxloop._errors import AuthenticationError
 from voxloop.realtime import handover, line, ring, sequencer
-from voxloop.realtime.effects import End
+from voxloop.realtime.effects import End, Greeted
 from voxloop.realtime.errors import from_detail, harmless
 from voxloop.realtime.events import RateLimitEvent
+from voxloop.realtime.parts import replace
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
 
@@ -20,6 +19,7 @@ def created(step: Step, event: rt.SessionCreated) -> None:
         link=replace(link, session_id=event.session.id, expires_at=event.session.expires_at)
     )
     line.expires(step, event.session.expires_at)
+    step.do(Greeted(event.session.id))
 
 
 def updated(step: Step, event: rt.SessionUpdated) -> None:
@@ -57,8 +57,7 @@ def error(step: Step, event: rt.ErrorEvent) -> None:
     if isinstance(typed, AuthenticationError):
         step.do(End(typed))
         return
-    renews = step.state.reconnect.enabled and not step.state.link.attached
-    if typed.code == "session_expired" and renews:
+    if typed.code == "session_expired" and not step.state.link.attached:
         line.down(step, typed)
         return
     if harmless(detail):

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 
 from voxloop._errors import ConfigError
 from voxloop.agents import Agent, open_nursery, resolve
-from voxloop.providers import Provider, RealtimeTarget
+from voxloop.providers import Provider
 from voxloop.realtime import inputs
-from voxloop.realtime.config import ModelConfig, RunConfig
+from voxloop.realtime.arguments import check_opening
+from voxloop.realtime.config import BEARER, ModelConfig, RunConfig
 from voxloop.realtime.connector import Connector
 from voxloop.realtime.items import as_item
 from voxloop.realtime.runner import Runner
@@ -55,10 +56,9 @@ async def open_session(
 
     **Cancellation:** what was opened is closed.
     """
-    settings = config or RunConfig()
-    target = model_config or ModelConfig()
+    settings, target = check_opening(agent, config, model_config, provider, initial_items)
     chosen = provider if provider is not None else own_provider(target)
-    if provider is not None and target.api_key is not None:
+    if provider is not None and (target.api_key is not None or target.key_header != BEARER):
         raise ConfigError("give the API key to the provider, or leave provider out")
     run_context = RunContext(context)
     before = [as_item(item) for item in initial_items]
@@ -71,19 +71,17 @@ async def open_session(
         attached=target.call_id is not None,
         reconnect=target.reconnect,
     )
-    model = target.model
-    if model is None and target.call_id is None:
-        model = agent.model
+    where = target.target(agent.model)
     began = time.monotonic()
-    where = RealtimeTarget(
-        model=model, url=target.url, headers=target.headers, call_id=target.call_id
-    )
     async with open_nursery() as nursery:
         runner = Runner(state, Connector(chosen, where, target.reconnect), nursery, run_context)
         await runner.connect()
         session = Session(runner)
         runner.observer.started(
-            model=model, agent=agent.name, connect_seconds=time.monotonic() - began
+            model=where.model,
+            agent=agent.name,
+            connect_seconds=time.monotonic() - began,
+            transport=runner.transport,
         )
         try:
             runner.start()
@@ -106,4 +104,5 @@ def own_provider(target: ModelConfig) -> Provider:
         return default_provider()
     from voxloop.providers import OpenAI
 
-    return OpenAI(api_key=target.api_key)  # a function is asked again for every connection
+    # A function is asked again for every connection.
+    return OpenAI(api_key=target.api_key, key_header=target.key_header)

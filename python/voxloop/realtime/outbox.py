@@ -52,6 +52,11 @@ class Outbox:
         """Bytes that are not sent yet."""
         return self._bytes
 
+    @property
+    def depth(self) -> int:
+        """Frames that are not sent yet."""
+        return len(self._queue)
+
     def put(self, data: str) -> None:
         """Send a frame at once if that can be, else queue it."""
         if not self._closed and (self._queue or not self._sent(data)):

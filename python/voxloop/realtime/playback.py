@@ -9,10 +9,9 @@ The ledger is made anew with every piece of sound, hence the structs: they are m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from msgspec import Struct
-from msgspec.structs import replace
+
+from voxloop.realtime.parts import replace
 
 
 class PlayItem(Struct, frozen=True, kw_only=True):
@@ -41,8 +40,7 @@ class PlayItem(Struct, frozen=True, kw_only=True):
     carry: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True):
     """How far one item was played."""
 
     item: PlayItem

@@ -7,11 +7,13 @@ brings a sooner deadline. `tests/realtime/test_quick.py` holds them to `step`.
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from voxloop.net import AudioDelta
 from voxloop.realtime import history, latency, playback, ring
 from voxloop.realtime.events import AudioEvent, TranscriptEvent
 from voxloop.realtime.playback import Playback
-from voxloop.realtime.state import InputBuffer, State, evolved
+from voxloop.realtime.state import InputBuffer, State
 from voxloop.realtime.telephone import FORMATS
 from voxloop.wire import realtime as rt
 
@@ -31,7 +33,7 @@ def appended(state: State, data: bytes) -> State | None:
         buffer.attached,
         buffer.stopped_ms,
     )
-    return evolved(state, input=longer, ring=ring.append(state.ring, data))
+    return replace(state, input=longer, ring=ring.append(state.ring, data))
 
 
 class Quick:
@@ -58,8 +60,14 @@ class Quick:
         ledger = playback.extended(state.playback, item_id, delta.content_index, length, at)
         if ledger is None:
             return None
-        event = AudioEvent(audio=chunk, item_id=item_id, response_id=response_id, at=at)
-        return evolved(state, playback=ledger), event
+        event = AudioEvent(
+            audio=chunk,
+            item_id=item_id,
+            response_id=response_id,
+            content_index=delta.content_index,
+            at=at,
+        )
+        return replace(state, playback=ledger), event
 
     def taken(self, state: State, delta: AudioDelta, at: float) -> State | None:
         """More sound of an answer that a sink is playing; the one event is that there is none."""
@@ -72,7 +80,7 @@ class Quick:
         longer = Playback(
             ledger.items, ledger.ends_at, fresh_at, ledger.taken + more, ledger.silent
         )
-        return evolved(state, playback=longer)
+        return replace(state, playback=longer)
 
     def said(
         self, state: State, event: rt.ResponseOutputAudioTranscriptDelta, at: float
@@ -87,7 +95,7 @@ class Quick:
         words = TranscriptEvent(
             role="assistant", delta=delta, item_id=event.item_id, response_id=response_id, at=at
         )
-        return evolved(state, history=longer), words
+        return replace(state, history=longer), words
 
     def _speaking(self, state: State, response_id: str) -> bool:
         """Whether a response of the conversation is known to sound, and the application knows."""
@@ -107,6 +115,7 @@ class Quick:
             or track.first_audio_at is None
             or not track.in_conversation
             or link.over
+            or state.config.hold_audio
             or not latency.noted(marks, "first_audio")
         ):
             return False

@@ -12,6 +12,8 @@ import random
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from msgspec import Struct
+
 from voxloop._errors import (
     ConfigError,
     ConnectionClosed,
@@ -21,9 +23,12 @@ from voxloop._errors import (
     RateLimited,
     VoxloopError,
 )
+from voxloop.realtime.checks import check_fields
 
 RECOVERABLE_CLOSES = frozenset({None, 1001, 1005, 1006, 1011, 1012, 1013, 1015})
 """Close codes after which the same session may be opened anew; None: no close frame came."""
+ENDS_OF_CALLS = frozenset({None, 1000, 1001, 1005, 1006})
+"""Close codes with which a connection that is attached to a call ends as it should."""
 RECOVERABLE_STATUSES = frozenset({408, 429})
 """Client errors of an upgrade that may be gone at the next attempt; all from 500 on are too."""
 
@@ -73,6 +78,7 @@ class Reconnect:
     renew_before: float = 120.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name, low in (
             ("max_attempts", 1),
             ("first_attempts", 1),
@@ -120,8 +126,7 @@ class Reconnect:
         return max(wait * (1.0 - self.jitter * chance), retry_after(error) or 0.0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(Struct, frozen=True, kw_only=True):
     """The connection, and the one that is to follow it.
 
     Every connection has a number, its epoch. What was queued for one is never sent on another.
@@ -170,6 +175,11 @@ def recoverable(error: VoxloopError | None) -> bool:
     if isinstance(error, RateLimited):
         return True
     return isinstance(error, NetworkError) and error.retryable
+
+
+def call_ended(error: VoxloopError | None) -> bool:
+    """Whether this is how a call ends: a caller who hangs up leaves no close frame behind."""
+    return isinstance(error, ConnectionClosed) and error.close_code in ENDS_OF_CALLS
 
 
 def retry_after(error: VoxloopError | None) -> float | None:

@@ -7,10 +7,7 @@ what each command does, in ``commands``, ``toolcalls`` and ``handover``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
-
-from msgspec import structs
 
 from voxloop._errors import ProtocolError
 from voxloop.realtime import (
@@ -22,6 +19,7 @@ from voxloop.realtime import (
     latency,
     line,
     moments,
+    on_hold,
     on_input,
     on_item,
     on_media,
@@ -33,6 +31,7 @@ from voxloop.realtime import (
 )
 from voxloop.realtime.effects import Effect, End, TurnOver
 from voxloop.realtime.events import AgentState, AgentStateEvent, SilenceEvent
+from voxloop.realtime.parts import replace
 from voxloop.realtime.state import State
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
@@ -54,6 +53,7 @@ _EVENTS: Final[dict[type[object], _Handler]] = {
     rt.ConversationItemInputAudioTranscriptionDelta: on_input.transcript_delta,
     rt.ConversationItemInputAudioTranscriptionCompleted: on_input.transcript_completed,
     rt.ConversationItemInputAudioTranscriptionFailed: on_input.transcript_failed,
+    rt.ConversationItemInputAudioTranscriptionSegment: on_input.segment,
     rt.ConversationItemCreated: on_item.entered,
     rt.ConversationItemAdded: on_item.entered,
     rt.ConversationItemDone: on_item.entered,
@@ -101,7 +101,7 @@ def deadline(state: State) -> float | None:
     times += [state.sequencer.expected_until, line.deadline(state)]
     times += [gate.until for gate in state.gates.values()]
     times.append(_silent_at(state))
-    if state.turn.shown == "speaking":
+    if state.turn.shown == "speaking" and not _sounding(state):
         times.append(state.playback.deadline())
     return min((when for when in times if when is not None), default=None)
 
@@ -146,7 +146,7 @@ def _silence(work: Step) -> None:
 
 def _left(work: Step, _given: inputs.Left) -> None:
     on_response.end_all(work, "cancelled", "session_closed")
-    work.do(End(None))
+    work.do(End(None, left=True))
 
 
 def _start(work: Step, given: inputs.Start) -> None:
@@ -179,6 +179,7 @@ _INPUTS: Final[dict[type[object], _Handler]] = {
     inputs.Played: commands.played,
     inputs.Raw: commands.raw,
     inputs.Tripped: guards.tripped,
+    inputs.Passed: on_hold.passed,
     inputs.Judged: guards.judged,
     inputs.Examined: dispatch.examined,
     inputs.ToolFinished: toolcalls.finished,
@@ -195,10 +196,13 @@ def _settle(work: Step) -> None:
     if ends:
         end = work.effects.pop(ends[0])
         on_response.end_all(work, "incomplete", "session_failed")
+        on_hold.end_all(work)
         work.update(link=replace(work.state.link, over=True))
         _show(work, "closed")
         work.do(end)
         return
+    if work.state.holds:
+        on_hold.settle(work)
     line.renew(work)
     toolcalls.speak_when_idle(work)
     responses.release(work)
@@ -208,7 +212,8 @@ def _settle(work: Step) -> None:
         ledger = playback.pruned(state.playback, work.at, frozenset(state.turn.responses))
         if ledger is not state.playback:
             work.update(playback=ledger)
-    if not state.sequencer.busy and not state.tools.running and not state.gates:
+    held = any(hold.sounds for hold in state.holds.values())
+    if not (state.sequencer.busy or state.tools.running or state.gates or held):
         turns, over = latency.finish(state.latency)
         if over is not None:
             work.update(latency=turns)
@@ -221,7 +226,7 @@ def _note_audio(work: Step) -> None:
     fresh_at = work.state.playback.fresh_at
     if fresh_at is not None:
         work.update(
-            playback=structs.replace(work.state.playback, fresh_at=None),
+            playback=replace(work.state.playback, fresh_at=None),
             latency=latency.note(work.state.latency, "last_audio", fresh_at),
         )
 
@@ -231,11 +236,21 @@ def _state(state: State, at: float) -> AgentState:
         return "reconnecting"
     if state.turn.speaking:
         return "user_speaking"
-    if state.playback.playing(at):
+    if state.playback.playing(at) or _sounding(state):
         return "speaking"
     if state.tools.running:
         return "tool_running"
-    return "thinking" if state.sequencer.busy or state.gates else "listening"
+    held = any(hold.sounds for hold in state.holds.values())
+    return "thinking" if state.sequencer.busy or state.gates or held else "listening"
+
+
+def _sounding(state: State) -> bool:
+    """Whether more sound is to come of what is being said, though all that came may be played."""
+    running = state.turn.responses
+    return any(
+        not item.complete and item.response_id in running and item.received_ms > 0
+        for item in state.playback.items
+    )
 
 
 def _show(work: Step, state: AgentState) -> None:

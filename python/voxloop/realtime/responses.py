@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 
 import msgspec
-from msgspec import structs
 
-from voxloop.realtime import amend, history, latency, sequencer
+from voxloop.realtime import amend, history, holdback, latency, sequencer
 from voxloop.realtime.effects import TurnOver
-from voxloop.realtime.events import AudioInterruptedEvent
+from voxloop.realtime.events import AudioInterruptedEvent, InterruptionCause
+from voxloop.realtime.parts import replace
 from voxloop.realtime.playback import PlayItem, Position
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
@@ -80,7 +79,7 @@ def release(step: Step) -> None:
 
 def interrupt(step: Step) -> None:
     """Stop the answer: mute it, cut the conversation to what was heard, cancel the response."""
-    cut_playback(step)
+    cut_playback(step, "application")
     cancel(step)
 
 
@@ -88,7 +87,7 @@ def barge_in(step: Step) -> None:
     """The user speaks: the same, but the server cancels by itself unless it was told not to."""
     if not step.state.config.barge_in:
         return
-    cut_playback(step)
+    cut_playback(step, "speech")
     if not step.state.link.interrupts:
         cancel(step)
 
@@ -108,51 +107,61 @@ def cancel(step: Step) -> None:
 
 def stop(step: Step, response_id: str) -> None:
     """Stop one response and what is left to play of it; others go on."""
+    holdback.give_up(step, [response_id])
     state = step.state
     mute(step, [response_id])
     positions = state.playback.positions(step.at)
     mine = [p for p in positions if p.item.response_id == response_id]
     unheard = [p for p in mine if not p.finished or not p.item.complete]
     if unheard:
-        first = unheard[0]
-        step.emit(
-            AudioInterruptedEvent(
-                item_id=first.item.item_id, heard_ms=_audio_end(first), at=step.at
-            )
-        )
+        _interrupted(step, unheard[0], "guardrail")
         for position in unheard:
             _truncate(step, position)
         step.update(latency=latency.interrupted(step.state.latency))
         left = tuple(p.item for p in positions if p.item.response_id != response_id)
         gone = sum(p.item.received_ms - p.played_ms for p in mine) / 1000.0
         ends_at = max(step.at, state.playback.ends_at - gone)
-        step.update(playback=structs.replace(step.state.playback, items=left, ends_at=ends_at))
+        step.update(playback=replace(step.state.playback, items=left, ends_at=ends_at))
     if state.sequencer.active == response_id:
         cancel(step)
     elif response_id in state.turn.responses:  # outside the conversation
         step.send(rt.ResponseCancel(event_id=step.new_id("cancel"), response_id=response_id))
 
 
-def cut_playback(step: Step) -> None:
+def cut_playback(step: Step, cause: InterruptionCause) -> None:
     """Mute what runs, tell the application, and cut what was not played to its end.
 
     The item that is playing is cut where it is; those after it, at their beginning.
     """
+    held = step.state.holds.items()
+    holdback.give_up(step, [name for name, hold in held if hold.track.in_conversation])
     state = step.state
     active = state.sequencer.active
     positions = state.playback.positions(step.at)
     unheard = [position for position in positions if _unheard(position, active)]
     if unheard:
-        first = unheard[0]
-        heard = _audio_end(first)
-        step.emit(AudioInterruptedEvent(item_id=first.item.item_id, heard_ms=heard, at=step.at))
+        _interrupted(step, unheard[0], cause)
         for position in unheard:
             _truncate(step, position)
         step.update(latency=latency.interrupted(step.state.latency))
     # A response outside the conversation goes on unless its own audio was playing.
     ids = [position.item.response_id for position in unheard]
     mute(step, [*ids, *([active] if active is not None else [])])
-    step.update(playback=structs.replace(step.state.playback, items=(), ends_at=step.at))
+    step.update(playback=replace(step.state.playback, items=(), ends_at=step.at))
+
+
+def _interrupted(step: Step, playing: Position, cause: InterruptionCause) -> None:
+    item = playing.item
+    step.emit(
+        AudioInterruptedEvent(
+            item_id=item.item_id,
+            heard_ms=_audio_end(playing),
+            content_index=item.content_index,
+            received_ms=item.received_ms,
+            cause=cause,
+            at=step.at,
+        )
+    )
 
 
 def mute(step: Step, response_ids: list[str]) -> None:

@@ -8,14 +8,13 @@ heard, calls with their outputs. Then what the server had not confirmed: items, 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
 import msgspec
 
-from voxloop.realtime.history import HistoryItem, HistoryPart
+from voxloop.realtime.history import HistoryItem, HistoryPart, heard
 from voxloop.realtime.images import Images
 from voxloop.realtime.ring import Ring, Segment
 from voxloop.realtime.state import Backlog, State
@@ -48,7 +47,7 @@ def replay(state: State, new_id: NewId) -> Replay:
 
     Args:
         state: The session.
-        new_id: Makes ids, for events and for outputs of calls, which have none of their own.
+        new_id: Makes ids, for events and for outputs of calls whose own is not known.
     """
     sounds = {segment.name: segment for segment in state.ring.said}
     items: list[rt.Item] = []
@@ -64,7 +63,7 @@ def replay(state: State, new_id: NewId) -> Replay:
         if entry.type == "function_call" and entry.output is not None:
             output = rt.Item(
                 type="function_call_output",
-                id=new_id("item"),
+                id=entry.output_id or new_id("item"),
                 call_id=entry.call_id,
                 output=entry.output,
             )
@@ -185,18 +184,3 @@ def without(names: tuple[str, ...], name: str) -> tuple[str, ...]:
     """The names but for the first that is this one."""
     place = names.index(name)
     return (*names[:place], *names[place + 1 :])
-
-
-def heard(entry: HistoryItem) -> str:
-    """The words of an answer that were heard: of one that was cut, a share as long as the sound's.
-
-    Words are spread over the sound evenly, since the server does not tell when which is said; the
-    last word is one that was begun.
-    """
-    if entry.heard_ms is None or not entry.received_ms:
-        return entry.text
-    share = min(1.0, entry.heard_ms / entry.received_ms)
-    if share >= 1.0:
-        return entry.text
-    words = entry.text.split()
-    return " ".join(words[: math.ceil(len(words) * share)])

@@ -8,7 +8,9 @@ message one without content; what goes of the others is counted to the byte.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+
+from voxloop.realtime.parts import replace
 
 BYTES_PER_SECOND = 48_000
 """Of PCM16 mono at 24,000 Hz."""
@@ -16,8 +18,7 @@ PIECE_BYTES = BYTES_PER_SECOND // 10
 """Longest piece that small ones are joined to: what one append holds when it is sent again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
+class Segment(Struct, frozen=True, kw_only=True):
     """Audio between two commits.
 
     Attributes:
@@ -36,8 +37,7 @@ class Segment:
         return sum(map(len, self.pieces))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ring:
+class Ring(Struct, frozen=True, kw_only=True):
     """All audio that is kept.
 
     Attributes:

@@ -12,9 +12,10 @@ import trio
 from voxloop._bridge import checkpoint
 from voxloop._errors import ProtocolError, UseAfterClose, VoxloopError
 from voxloop.net import AudioDelta, Frame, MediaCut, MediaLink
+from voxloop.providers import RealtimeTransport
 from voxloop.realtime import effects, inputs, quick, reducer
 from voxloop.realtime.connector import Connection, Connector
-from voxloop.realtime.events import AudioEvent, ErrorEvent, Event
+from voxloop.realtime.events import AudioEvent, ErrorEvent, Event, InterruptionCause
 from voxloop.realtime.follow import Follower
 from voxloop.realtime.observe import Observer
 from voxloop.realtime.recording import Recording
@@ -30,6 +31,9 @@ GAP_BYTES = 16 * 1024 * 1024
 FOLLOW_SECONDS = 0.5
 """How often the end of sound that goes on and on is looked for; the end of its response shows it
 sooner."""
+
+PING_SECONDS = 15.0
+"""How often the round trip of the last ping is told, if nothing else brings it up before."""
 
 _log = logging.getLogger("voxloop.realtime")
 
@@ -111,6 +115,18 @@ class Runner:
         self._connector.begun.set()
         self._nursery.start_soon(self._timer.run, self)
         self._nursery.start_soon(self.work.hooks.run)
+        self._nursery.start_soon(self._pings)
+
+    @property
+    def transport(self) -> RealtimeTransport | None:
+        """What carries the messages now, or did last."""
+        return None if self._connector.current is None else self._connector.current.transport
+
+    async def _pings(self) -> None:
+        # The network thread pings and measures; Python looks at it now and then.
+        while not self.state.link.over:
+            await trio.sleep(PING_SECONDS)
+            self.observer.pinged(self.transport)
 
     async def aclose(self) -> None:
         """End the session: nothing more is sent, the connection is closed, all tasks are cancelled.
@@ -176,11 +192,11 @@ class Runner:
         self.media, self._media_epoch = media, connection.epoch
         return again
 
-    def cut_media(self) -> None:
+    def cut_media(self, cause: InterruptionCause = "application") -> None:
         """Silence the sink, and enter how far it had come."""
         found = None if self.media is None else self.media.cut()
         if found is not None:
-            self.feed(inputs.MediaCut(found, time.monotonic()))
+            self.feed(inputs.MediaCut(found, time.monotonic(), cause))
 
     def append(self, data: bytes) -> None:
         """Send a piece of the user's audio, or keep it while there is no connection.
@@ -254,10 +270,15 @@ class Runner:
                     self.work.do(effect, self.state)
                 case effects.CheckInput():
                     self.work.watch.check_input(effect)
+                case effects.CheckRest(response_id=response_id):
+                    self.work.watch.check_rest(response_id)
+                case effects.Greeted():
+                    self.observer.greeted(effect)
                 case effects.ResponseOver():
                     self.observer.response_over(effect)
                 case effects.TurnOver():
                     self.observer.turn_over(effect)
+                    self.observer.pinged(self.transport)
                 case effects.Refuse(error=error):
                     refused = error
                 case effects.Dial(epoch=epoch):
@@ -293,7 +314,7 @@ class Runner:
         outbox = self._connector.current.outbox
         outbox.put(data)
         if isinstance(event, rt.InputAudioBufferAppend):
-            self.observer.audio_sent(event.audio, outbox.waiting, self.input_format)
+            self.observer.audio_sent(event.audio, outbox.waiting, outbox.depth, self.input_format)
         if self._frames_wanted:
             self.on_wire("out", data, time.monotonic())
 
@@ -307,6 +328,7 @@ class Runner:
     def _end(self, effect: effects.End, at: float) -> None:
         self._error = effect.error
         self.follow()
+        self.observer.pinged(self.transport)
         self.observer.ended(effect, self.state, at)
         if self._connector.current is not None:
             self._connector.current.outbox.close()

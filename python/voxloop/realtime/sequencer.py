@@ -7,8 +7,9 @@ Responses outside the conversation do not pass through.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
 
+from voxloop.realtime.parts import replace
 from voxloop.wire import realtime as rt
 
 EXPECT_SECONDS = 2.0
@@ -17,8 +18,7 @@ MAX_ATTEMPTS = 3
 """How often one request is put back because another response was running."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """A wish for a response.
 
     Attributes:
@@ -41,8 +41,7 @@ class Request:
         return self.event.event_id or ""
 
 
-@dataclass(frozen=True, slots=True)
-class Sequencer:
+class Sequencer(Struct, frozen=True):
     """State of the conversation's responses.
 
     Attributes:

@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal
 
 import msgspec
 
+from voxloop._errors import ConfigError
 from voxloop.agents import Agent, resolve
 from voxloop.audio import AudioLike, Format, Sink, Source
 from voxloop.realtime import inputs
+from voxloop.realtime.arguments import (
+    Detail,
+    Role,
+    check,
+    check_id,
+    check_settings,
+    check_text,
+    raw_event,
+    response_params,
+)
 from voxloop.realtime.attach import AttachOptions, LocalVad, Media, attached
-from voxloop.realtime.config import SessionModelSettings
-from voxloop.realtime.events import AgentState, Event
-from voxloop.realtime.history import HistoryItem
-from voxloop.realtime.items import as_item, as_json, image_url, mcp_answer, response_params
-from voxloop.realtime.latency import TurnMetrics
+from voxloop.realtime.config import Level, SessionModelSettings
+from voxloop.realtime.events import Event
+from voxloop.realtime.holdback import check_sink
+from voxloop.realtime.items import as_item, image_url, mcp_answer
 from voxloop.realtime.recording import Recording, opening, recording
-from voxloop.realtime.restore import exported
 from voxloop.realtime.runner import Runner, WireEvent
 from voxloop.realtime.subscribers import Subscription
 from voxloop.realtime.telephone import FORMATS
 from voxloop.realtime.uplink import Uplink
-from voxloop.realtime.usage import Usage
+from voxloop.realtime.view import SessionView
 from voxloop.realtime.work import check_agent
 from voxloop.tools import Tool, to_text
 from voxloop.wire import realtime as rt
 
 
-class Session:
+class Session(SessionView):
     """A conversation over one connection; made by `open_session`.
 
     Iterate it for its events; one task at a time may, others use `subscribe`. What comes before
@@ -59,64 +68,9 @@ class Session:
     """
 
     def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+        super().__init__(runner)
         self._uplink = Uplink(FORMATS[runner.state.settings.input_format])
         self._events: Subscription[Event] = runner.events.add(unasked=True)
-
-    # -- what is known ---------------------------------------------------------------------------
-
-    @property
-    def session_id(self) -> str | None:
-        """Id that the server gave; None until its first event."""
-        return self._runner.state.link.session_id
-
-    @property
-    def state(self) -> AgentState:
-        """What is going on."""
-        return self._runner.state.turn.shown or "listening"
-
-    @property
-    def current_agent(self) -> Agent:
-        """Who answers."""
-        return self._runner.state.agent.current.agent
-
-    @property
-    def settings(self) -> SessionModelSettings:
-        """Settings of the session, apart from the agent's."""
-        return self._runner.state.settings
-
-    @property
-    def history(self) -> tuple[HistoryItem, ...]:
-        """The conversation so far, in order; unfinished messages hold what has come of them."""
-        return self._runner.state.history.current()
-
-    @property
-    def usage(self) -> Usage:
-        """What the session has cost so far."""
-        return self._runner.state.usage
-
-    @property
-    def usage_by_agent(self) -> Mapping[str, Usage]:
-        """What the responses of each agent have cost, by its name; transcripts are nobody's."""
-        return MappingProxyType(dict(self._runner.state.spent))
-
-    def export(self) -> list[dict[str, object]]:
-        """The conversation as JSON objects, for `open_session` to go on with (``initial_items``).
-
-        The user's words, or the sound where no transcript came and it is still kept; the agent's
-        words as far as they were heard; calls and their outputs; images, those that were given as
-        bytes if they are still kept to be sent again.
-        """
-        return exported(self._runner.state)
-
-    @property
-    def rate_limits(self) -> tuple[rt.RateLimit, ...]:
-        """The limits as the server told them last."""
-        return self._runner.state.link.rate_limits
-
-    def metrics(self) -> tuple[TurnMetrics, ...]:
-        """Latencies of the last hundred turns, oldest first; the last may not be over."""
-        return self._runner.state.latency.turns
 
     # -- what comes in ---------------------------------------------------------------------------
 
@@ -226,6 +180,7 @@ class Session:
         Raises:
             ConfigError: Nothing was sent, and there is no turn detection that could know better.
         """
+        check("respond", respond, bool | None)
         await self._runner.room()
         now = time.monotonic()
         for piece in self._uplink.flush():
@@ -275,11 +230,13 @@ class Session:
 
         Raises:
             ConcurrencyError: Media are attached already.
-            ConfigError: The connection has no place for media, or a value is out of range.
+            ConfigError: The connection has no place for media, a value is out of range, or there is
+                a sink although sound is held (``RunConfig.hold_audio``).
             VoxloopError: Source or sink fails, while the block is open.
 
         **Cancellation:** source and sink are ended, within a second.
         """
+        check_sink(self._runner.state.config, sink)
         options = AttachOptions(local_vad, frame_ms, keep_seconds)
         async with attached(self._runner, source, sink, options) as media:
             yield media
@@ -288,7 +245,13 @@ class Session:
         """Say how much of a message was played, in all.
 
         Without reports, sound counts as played at once and without gaps from when it came.
+
+        Raises:
+            ConfigError: This is no id of a message, or no time.
         """
+        check_id("item_id", item_id)
+        if not 0.0 <= check("played_ms", played_ms, float) < math.inf:
+            raise ConfigError(f"played_ms is {played_ms}; give what was played in all")
         self._runner.feed(inputs.Played(item_id, played_ms, time.monotonic()))
 
     # -- text, images and items ------------------------------------------------------------------
@@ -297,15 +260,19 @@ class Session:
         self,
         text: str,
         *,
-        role: Literal["user", "system"] = "user",
+        role: Role = "user",
         respond: bool = True,
     ) -> str:
         """Add a text message and, unless ``respond`` is False, ask for a response.
 
         Returns:
             Id of the item.
+
+        Raises:
+            ConfigError: It is empty, or no text.
         """
-        part = rt.ContentPart(type="input_text", text=text)
+        part = rt.ContentPart(type="input_text", text=check_text("text", text))
+        check("role", role, Role)
         item = rt.Item(type="message", role=role, content=[part])
         return await self.add_item(item, respond=respond)
 
@@ -314,7 +281,7 @@ class Session:
         image: bytes | str,
         *,
         text: str | None = None,
-        detail: Literal["auto", "low", "high"] = "auto",
+        detail: Detail = "auto",
         respond: bool = True,
     ) -> str:
         """Add an image as a message of the user.
@@ -331,9 +298,10 @@ class Session:
         Raises:
             ConfigError: It is no such image.
         """
+        check("detail", detail, Detail)
         parts = [rt.ContentPart(type="input_image", image_url=image_url(image), detail=detail)]
         if text is not None:
-            parts.insert(0, rt.ContentPart(type="input_text", text=text))
+            parts.insert(0, rt.ContentPart(type="input_text", text=check_text("text", text)))
         item = rt.Item(type="message", role="user", content=parts)
         return await self.add_item(item, respond=respond)
 
@@ -358,6 +326,9 @@ class Session:
             ConfigError: It is no item.
         """
         item = as_item(item)
+        check("respond", respond, bool)
+        if previous_item_id is not None:
+            check_id("previous_item_id", previous_item_id)
         item_id = item.id or f"item_{uuid.uuid4().hex[:24]}"
         await self._runner.room()
         self._runner.command(
@@ -371,7 +342,12 @@ class Session:
         return item_id
 
     async def delete_item(self, item_id: str) -> None:
-        """Take an item out of the conversation."""
+        """Take an item out of the conversation.
+
+        Raises:
+            ConfigError: This is no id.
+        """
+        check_id("item_id", item_id)
         await self._runner.room()
         self._runner.command(inputs.DeleteItem(item_id, time.monotonic()))
 
@@ -381,11 +357,15 @@ class Session:
         instructions: str | None = None,
         output_modalities: Sequence[str] | None = None,
         conversation: Literal["auto", "none"] | None = None,
-        input: Sequence[rt.Item] | None = None,
+        input: Sequence[rt.Item | Mapping[str, object]] | None = None,
         metadata: Mapping[str, str] | None = None,
         tools: Sequence[Tool | Mapping[str, object]] | None = None,
         tool_choice: str | Mapping[str, object] | None = None,
         max_output_tokens: int | Literal["inf"] | None = None,
+        voice: str | Mapping[str, object] | None = None,
+        parallel_tool_calls: bool | None = None,
+        reasoning_effort: Level | None = None,
+        prompt: Mapping[str, object] | None = None,
     ) -> None:
         """Ask for a response; it is sent when no other is running.
 
@@ -394,7 +374,7 @@ class Session:
         ``response_id``, and tools that it calls are answered beside the conversation as well.
 
         Raises:
-            ConfigError: They hold what is no JSON.
+            ConfigError: One of them cannot be used, or is no JSON.
         """
         given = response_params(
             instructions=instructions,
@@ -405,6 +385,10 @@ class Session:
             tools=tools,
             tool_choice=tool_choice,
             max_output_tokens=max_output_tokens,
+            voice=voice,
+            parallel_tool_calls=parallel_tool_calls,
+            reasoning_effort=reasoning_effort,
+            prompt=prompt,
         )
         await self._runner.room()
         self._runner.command(inputs.Respond(given, time.monotonic()))
@@ -421,6 +405,7 @@ class Session:
         Raises:
             ConfigError: No such call waits for the application, or it was answered already.
         """
+        check_id("call_id", call_id)
         text = to_text(output)
         await self._runner.room()
         self._runner.command(inputs.Answer(call_id, text, time.monotonic()))
@@ -435,6 +420,7 @@ class Session:
         Raises:
             ConfigError: No such call waits.
         """
+        check_id("call_id", call_id)
         await self._runner.room()
         self._runner.command(inputs.Decide(call_id, True, None, time.monotonic(), always))
 
@@ -451,13 +437,22 @@ class Session:
         Raises:
             ConfigError: No such call waits.
         """
+        check_id("call_id", call_id)
+        check("message", message, str | None)
         await self._runner.room()
         self._runner.command(inputs.Decide(call_id, False, message, time.monotonic(), always))
 
     async def answer_mcp_approval(
         self, request_id: str, *, approve: bool, reason: str | None = None
     ) -> None:
-        """Say whether a tool of an MCP server may run; the id is that of the `McpApprovalEvent`."""
+        """Say whether a tool of an MCP server may run; the id is that of the `McpApprovalEvent`.
+
+        Raises:
+            ConfigError: This is no id, or no decision.
+        """
+        check_id("request_id", request_id)
+        check("approve", approve, bool)
+        check("reason", reason, str | None)
         await self.add_item(mcp_answer(request_id, approve=approve, reason=reason))
 
     async def update_agent(self, agent: Agent) -> None:
@@ -470,7 +465,7 @@ class Session:
             ConfigError: Its instructions or its tools cannot be used; nothing has changed then.
             ConcurrencyError: A handoff is under way.
         """
-        resolved = await resolve(agent, self._runner.context)
+        resolved = await resolve(check("agent", agent, Agent), self._runner.context)
         check_agent(resolved, self.settings)
         await self._runner.room()
         self._runner.command(inputs.AgentReady(resolved, None, "", time.monotonic()))
@@ -482,10 +477,12 @@ class Session:
             settings: All of them, such as ``dataclasses.replace(session.settings, speed=1.2)``.
 
         Raises:
-            ConfigError: An audio format differs: those cannot change within a session.
+            ConfigError: An audio format differs, or tracing does that is on already: those cannot
+                change within a session.
         """
+        given = check_settings(settings)
         await self._runner.room()
-        self._runner.command(inputs.ChangeSettings(settings, time.monotonic()))
+        self._runner.command(inputs.ChangeSettings(given, time.monotonic()))
 
     async def send_raw(self, event: Mapping[str, object]) -> None:
         """Send an event as it is, of whatever type.
@@ -493,7 +490,8 @@ class Session:
         A ``response.create`` waits for its turn, so that it never meets a running response.
 
         Raises:
-            ConfigError: It has no type, or holds what is no JSON.
+            ConfigError: It has no type, or is no JSON.
         """
+        given = raw_event(event)
         await self._runner.room()
-        self._runner.command(inputs.Raw(as_json(event), time.monotonic()))
+        self._runner.command(inputs.Raw(given, time.monotonic()))

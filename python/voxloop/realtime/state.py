@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from msgspec import Struct, field
 
 from voxloop.agents import Agent, ResolvedAgent
 from voxloop.realtime.config import RunConfig, SessionModelSettings
 from voxloop.realtime.events import AgentState
+from voxloop.realtime.filtering import Rewrite
 from voxloop.realtime.history import History
 from voxloop.realtime.images import Images
 from voxloop.realtime.latency import Ledger
@@ -22,26 +24,29 @@ from voxloop.realtime.usage import Usage
 from voxloop.tools import Approvals, Respond
 from voxloop.wire import realtime as rt
 
+if TYPE_CHECKING:
+    from voxloop.realtime.holdback import Hold
+
 CallKind: TypeAlias = Literal["function", "application", "handoff"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handover:
+class Handover(Struct, frozen=True, kw_only=True):
     """An agent that takes over when the server has accepted its settings.
 
     Attributes:
         agent: The agent to come.
         call_id: Call of the handoff; None when the application changes the agent.
         message: What the call is answered with.
+        rewrite: What the handoff's filter makes of the conversation.
     """
 
     agent: ResolvedAgent
     call_id: str | None
     message: str
+    rewrite: Rewrite | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PendingUpdate:
+class PendingUpdate(Struct, frozen=True, kw_only=True):
     """A ``session.update`` without an answer yet.
 
     Attributes:
@@ -63,8 +68,7 @@ class PendingUpdate:
     initial: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """The server's side.
 
     Attributes:
@@ -98,8 +102,7 @@ class Link:
     replaced: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class AgentSlot:
+class AgentSlot(Struct, frozen=True):
     """Who answers.
 
     Attributes:
@@ -115,8 +118,7 @@ class AgentSlot:
     hops: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseTrack:
+class ResponseTrack(Struct, frozen=True, kw_only=True):
     """A response that is running.
 
     Attributes:
@@ -125,6 +127,7 @@ class ResponseTrack:
         by: The agent itself, as it was then.
         in_conversation: It is part of the conversation.
         params: What was asked for, outside the conversation.
+        metadata: What the application has asked for it with.
         asked_at: When it was asked for; None if the server began it by itself.
         created_at: When it began.
         first_text_at: When its first words came.
@@ -136,14 +139,14 @@ class ResponseTrack:
     by: ResolvedAgent | None = None
     in_conversation: bool = True
     params: rt.ResponseParams | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
     asked_at: float | None = None
     created_at: float = 0.0
     first_text_at: float | None = None
     first_audio_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """What is going on.
 
     Attributes:
@@ -155,6 +158,8 @@ class Turn:
         shown: The state that the application was told last.
         quiet_since: Since when nothing has happened; None once that was told.
         tripped: Responses that a guardrail has stopped.
+        over: Responses that have ended, so that each ends once.
+        let_out: Responses that go on although one has tripped: their sound is not held.
         word: The agent that has the word, once it has said or done something in the turn.
         said: What it has said in the turn.
     """
@@ -167,12 +172,13 @@ class Turn:
     shown: AgentState | None = None
     quiet_since: float | None = None
     tripped: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
+    let_out: tuple[str, ...] = ()
     word: Agent | None = None
     said: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class InputBuffer:
+class InputBuffer(Struct, frozen=True):
     """The server's input buffer, as far as it can be known from here.
 
     Attributes:
@@ -193,8 +199,7 @@ class InputBuffer:
     stopped_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MediaState:
+class MediaState(Struct, frozen=True):
     """Media that were let go. What they took counts on in `Playback`, over those that follow.
 
     Attributes:
@@ -206,8 +211,7 @@ class MediaState:
     left_at: float = float("-inf")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(Struct, frozen=True, kw_only=True):
     """A call of the model.
 
     Attributes:
@@ -236,8 +240,7 @@ class Call:
     output: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """The calls of one response: the model goes on once all are answered.
 
     Attributes:
@@ -255,8 +258,7 @@ class Batch:
     beside: rt.ResponseParams | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ToolState:
+class ToolState(Struct, frozen=True):
     """All calls that matter: the open ones, and enough of the answered to know repetitions.
 
     Attributes:
@@ -277,8 +279,7 @@ class ToolState:
         return any(batch.open for batch in self.batches.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Gated:
+class Gated(Struct, frozen=True):
     """A turn of the user that waits to be let in.
 
     Attributes:
@@ -290,8 +291,7 @@ class Gated:
     until: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
+class Backlog(Struct, frozen=True):
     """What the application asked for and the server has not shown to have done.
 
     Attributes:
@@ -305,9 +305,8 @@ class Backlog:
     held: tuple[rt.ClientEvent | dict[str, object], ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class State:
-    """Everything that a session knows; without slots, so that `evolved` can copy it whole.
+class State(Struct, frozen=True, kw_only=True):
+    """Everything that a session knows.
 
     Attributes:
         config: How it behaves.
@@ -318,6 +317,7 @@ class State:
         gates: Turns that wait to be let in, by their item.
         spent: What the responses of each agent cost, by its name.
         images: Images of the conversation that were given as bytes.
+        holds: Sound that waits for the output guardrails, by response.
     """
 
     config: RunConfig
@@ -342,15 +342,7 @@ class State:
     gates: Mapping[str, Gated] = field(default_factory=dict)
     spent: Mapping[str, Usage] = field(default_factory=dict)
     images: Images = field(default_factory=Images)
-
-
-def evolved(state: State, **changes: object) -> State:
-    """``dataclasses.replace`` for what is done with every frame: a tenth of its price."""
-    made = object.__new__(State)
-    fields = made.__dict__
-    fields.update(state.__dict__)
-    fields.update(changes)
-    return made
+    holds: Mapping[str, Hold] = field(default_factory=dict)
 
 
 def initial(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import TypedDict, Unpack
 
 from voxloop._errors import VoxloopError
 from voxloop.realtime.effects import Effect, Emit, Refuse, Send
 from voxloop.realtime.events import AgentState, ErrorEvent, Event, HistoryEvent
 from voxloop.realtime.history import Change, History, HistoryItem
 from voxloop.realtime.latency import Ledger
+from voxloop.realtime.parts import replace
 from voxloop.realtime.playback import Playback
 from voxloop.realtime.reconnect import Line
 from voxloop.realtime.ring import Ring
@@ -21,10 +22,26 @@ from voxloop.realtime.state import (
     State,
     ToolState,
     Turn,
-    evolved,
 )
 from voxloop.realtime.usage import Usage
 from voxloop.wire import realtime as rt
+
+
+class Parts(TypedDict, total=False):
+    """Parts of a state that a step may replace."""
+
+    agent: AgentSlot
+    link: Link
+    turn: Turn
+    input: InputBuffer
+    sequencer: Sequencer
+    playback: Playback
+    tools: ToolState
+    latency: Ledger
+    usage: Usage
+    line: Line
+    ring: Ring
+    backlog: Backlog
 
 
 class Step:
@@ -43,44 +60,13 @@ class Step:
         self.effects: list[Effect] = []
         self.at = at
 
-    def update(
-        self,
-        *,
-        agent: AgentSlot | None = None,
-        link: Link | None = None,
-        turn: Turn | None = None,
-        input: InputBuffer | None = None,
-        sequencer: Sequencer | None = None,
-        playback: Playback | None = None,
-        tools: ToolState | None = None,
-        latency: Ledger | None = None,
-        usage: Usage | None = None,
-        line: Line | None = None,
-        ring: Ring | None = None,
-        backlog: Backlog | None = None,
-    ) -> None:
+    def update(self, **parts: Unpack[Parts]) -> None:
         """Replace parts of the state."""
-        given = {
-            "agent": agent,
-            "link": link,
-            "turn": turn,
-            "input": input,
-            "sequencer": sequencer,
-            "playback": playback,
-            "tools": tools,
-            "latency": latency,
-            "usage": usage,
-            "line": line,
-            "ring": ring,
-            "backlog": backlog,
-        }
-        self.state = evolved(
-            self.state, **{name: part for name, part in given.items() if part is not None}
-        )
+        self.state = replace(self.state, **parts)
 
     def new_id(self, kind: str) -> str:
         """An id that no one else makes; at most 32 characters."""
-        self.state = evolved(self.state, ids=self.state.ids + 1)
+        self.state = replace(self.state, ids=self.state.ids + 1)
         return f"{kind}_{self.state.prefix}_{self.state.ids}"
 
     def do(self, effect: Effect) -> None:
@@ -117,7 +103,7 @@ class Step:
 
     def history(self, history: History, item: HistoryItem | None, kind: Change) -> None:
         """Replace the history and, if an item changed, say so."""
-        self.state = evolved(self.state, history=history)
+        self.state = replace(self.state, history=history)
         if item is not None:
             self.emit(HistoryEvent(item=item, kind=kind, at=self.at))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import cast, get_args
 
 import msgspec
@@ -13,6 +12,7 @@ from voxloop.realtime import history, latency, moments, responses
 from voxloop.realtime.effects import End
 from voxloop.realtime.events import ToolResultEvent
 from voxloop.realtime.inputs import Answer, ToolFinished
+from voxloop.realtime.parts import replace
 from voxloop.realtime.state import Batch, Call
 from voxloop.realtime.step import Step
 from voxloop.tools import ToolOutcome, ToolStatus
@@ -93,7 +93,7 @@ def _tell(step: Step, call: Call, output: str) -> None:
         output=output,
     )
     step.send(rt.ConversationItemCreate(event_id=step.new_id("item_create"), item=item))
-    changed, entry = history.answered(step.state.history, call.call_id, output)
+    changed, entry = history.answered(step.state.history, call.call_id, output, item.id)
     step.history(changed, entry, "updated")
 
 

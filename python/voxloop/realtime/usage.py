@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from voxloop._errors import ConfigError
+from voxloop.realtime.checks import check_fields
 from voxloop.wire import realtime as rt
 
 
@@ -46,6 +48,9 @@ class Prices:
         cached_text: Text that the server had cached; likewise ``cached_audio``, ``cached_image``.
         transcription: A million tokens of transcripts.
         transcription_minute: A minute of audio, where transcripts are billed by time.
+
+    Raises:
+        ConfigError: One is no number, or below 0.
     """
 
     text_in: float = 0.0
@@ -58,6 +63,12 @@ class Prices:
     audio_out: float = 0.0
     transcription: float = 0.0
     transcription_minute: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for name in self.__dataclass_fields__:
+            if not getattr(self, name) >= 0.0:
+                raise ConfigError(f"Prices.{name} is {getattr(self, name)}; it is not negative")
 
     def cost(self, usage: Usage) -> float:
         """What this usage costs.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Protocol
 
 import trio
@@ -13,6 +12,7 @@ import trio
 from voxloop import telemetry
 from voxloop._errors import VoxloopError
 from voxloop.agents import OutputGuardrail, ResolvedAgent, TextDebounce
+from voxloop.agents.guardrail import strictest
 from voxloop.realtime import effects, inputs
 from voxloop.realtime.config import RunConfig
 from voxloop.realtime.events import (
@@ -20,9 +20,12 @@ from voxloop.realtime.events import (
     Event,
     GuardrailAction,
     GuardrailTrippedEvent,
+    InterruptionCause,
     TranscriptEvent,
 )
 from voxloop.realtime.guards import input_guardrails
+from voxloop.realtime.observe import Observer
+from voxloop.realtime.parts import replace
 from voxloop.realtime.state import State
 from voxloop.tools import RunContext, Verdict, run_guardrails
 
@@ -32,11 +35,13 @@ _log = logging.getLogger("voxloop.realtime")
 class Owner(Protocol):
     """The session, as the guardrails see it."""
 
+    observer: Observer
+
     def feed(self, given: inputs.Input) -> VoxloopError | None:
         """Take one input."""
         ...
 
-    def cut_media(self) -> None:
+    def cut_media(self, cause: InterruptionCause = "application") -> None:
         """Silence what is attached, if something is."""
         ...
 
@@ -67,6 +72,13 @@ class Watch:
                 if text.response_id == event.response_id:
                     del self._texts[item_id]
 
+    def check_rest(self, response_id: str) -> None:
+        """No more words of a response will come: have those looked at that were not yet."""
+        for text in self._texts.values():
+            if text.response_id == response_id and not text.whole:
+                text.whole = True
+                self._begin(text, text.debounce.finish())
+
     def check_input(self, effect: effects.CheckInput) -> None:
         """Have a turn of the user looked at."""
         self._nursery.start_soon(self._check_input, effect)
@@ -79,17 +91,24 @@ class Watch:
             guardrails = (*self._config.output_guardrails, *by.agent.output_guardrails)
             if not guardrails:
                 return
-            text = self._texts[event.item_id] = _Text(event, by, guardrails)
+            hold = self._config.hold_audio and strictest(guardrails) == "sentence"
+            text = self._texts[event.item_id] = _Text(event, by, guardrails, sentences=hold)
         due = text.debounce.push(event.delta)
         if event.final and event.text is not None:
             unchecked = text.debounce.finish() is not None
             known = text.debounce.text.strip() == event.text.strip()
             due = event.text if event.text.strip() and (unchecked or not known) else None
+            text.whole = True
+        self._begin(text, due)
+
+    def _begin(self, text: _Text, due: str | None) -> None:
         if due is not None:
             text.due = due
-            if not text.running:
-                text.running = True
-                self._nursery.start_soon(self._check, text)
+        elif not (text.whole and self._config.hold_audio):
+            return
+        if not text.running:
+            text.running = True
+            self._nursery.start_soon(self._check, text)
 
     async def _check(self, text: _Text) -> None:
         agent = text.by.agent
@@ -98,16 +117,25 @@ class Watch:
             due, text.due = text.due, None
             began = time.monotonic()
             verdict = await run_guardrails(text.guardrails, context, agent, due)
-            _measure(verdict, due, began)
+            self._measure(verdict, due, began)
             if verdict.stopped is not None:
                 event = _event(verdict, "output", due, text.item_id, text.response_id)
                 event = self._with_action(event)
                 if event.action != "event":
-                    self._owner.cut_media()
+                    self._owner.cut_media("guardrail")
                 now = time.monotonic()
                 self._owner.feed(inputs.Tripped(event, verdict.error(), now))
                 break
+            self._pass(text, len(due), whole=False)
+        else:
+            if text.whole:
+                self._pass(text, len(text.debounce.text), whole=True)
         text.running = False
+
+    def _pass(self, text: _Text, length: int, *, whole: bool) -> None:
+        if self._config.hold_audio:
+            now = time.monotonic()
+            self._owner.feed(inputs.Passed(text.response_id, text.item_id, length, whole, now))
 
     async def _check_input(self, effect: effects.CheckInput) -> None:
         agent = effect.agent.agent
@@ -115,12 +143,21 @@ class Watch:
         began = time.monotonic()
         guardrails = input_guardrails(self._config, agent)
         verdict = await run_guardrails(guardrails, context, agent, effect.text)
-        _measure(verdict, effect.text, began)
+        self._measure(verdict, effect.text, began)
         event = None
         if verdict.stopped is not None:
             event = self._with_action(_event(verdict, "input", effect.text, effect.item_id, ""))
         now = time.monotonic()
         self._owner.feed(inputs.Judged(effect.item_id, event, verdict.error(), now))
+
+    def _measure(self, verdict: Verdict, text: str, began: float) -> None:
+        if not telemetry.enabled("realtime.guardrail"):
+            return
+        taken = {"duration_ms": (time.monotonic() - began) * 1000.0, "text_len": len(text)}
+        span = self._owner.observer.span.metadata
+        for check in verdict.checks:
+            what = {"name": check.guardrail.name, "tripped": check.result.behavior != "allow"}
+            telemetry.emit("realtime.guardrail", taken, {**what, **span})
 
     def _with_action(self, event: GuardrailTrippedEvent) -> GuardrailTrippedEvent:
         chosen: object = self._config.guardrail_action
@@ -140,14 +177,21 @@ class _Text:
     """A message of the agent that grows."""
 
     def __init__(
-        self, event: TranscriptEvent, by: ResolvedAgent, guardrails: tuple[OutputGuardrail, ...]
+        self,
+        event: TranscriptEvent,
+        by: ResolvedAgent,
+        guardrails: tuple[OutputGuardrail, ...],
+        *,
+        sentences: bool,
     ) -> None:
         self.item_id = event.item_id
         self.response_id = event.response_id
         self.by = by
         self.guardrails = guardrails
-        self.debounce = TextDebounce(min(guardrail.every for guardrail in guardrails))
+        every = min(guardrail.every for guardrail in guardrails)
+        self.debounce = TextDebounce(every, sentences=sentences)
         self.due: str | None = None
+        self.whole = False
         self.running = False
 
 
@@ -164,12 +208,3 @@ def _event(
         response_id=response_id,
         at=time.monotonic(),
     )
-
-
-def _measure(verdict: Verdict, text: str, began: float) -> None:
-    if not telemetry.enabled("realtime.guardrail"):
-        return
-    taken = {"duration_ms": (time.monotonic() - began) * 1000.0, "text_len": len(text)}
-    for check in verdict.checks:
-        what = {"name": check.guardrail.name, "tripped": check.result.behavior != "allow"}
-        telemetry.emit("realtime.guardrail", taken, what)

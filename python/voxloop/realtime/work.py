@@ -5,15 +5,19 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from copy import deepcopy
 from typing import Any, Protocol, TypeAlias
 
 import trio
 
+from voxloop import telemetry
 from voxloop._errors import ConfigError, ModelBehaviorError, ToolError, VoxloopError
 from voxloop.agents import Handoff, ResolvedAgent, call_hooks, resolve
 from voxloop.realtime import effects, inputs
 from voxloop.realtime.config import NO_TRANSCRIPTS, RunConfig, SessionModelSettings
-from voxloop.realtime.events import ErrorEvent
+from voxloop.realtime.events import ErrorEvent, InterruptionCause
+from voxloop.realtime.filtering import Rewrite, rewrite, shown
+from voxloop.realtime.observe import Observer
 from voxloop.realtime.state import Call, State
 from voxloop.realtime.watch import Watch
 from voxloop.tools import (
@@ -44,11 +48,14 @@ _log = logging.getLogger("voxloop.realtime")
 class Owner(Protocol):
     """The session, as its workers see it."""
 
+    state: State
+    observer: Observer
+
     def feed(self, given: inputs.Input) -> VoxloopError | None:
         """Take one input."""
         ...
 
-    def cut_media(self) -> None:
+    def cut_media(self, cause: InterruptionCause = "application") -> None:
         """Silence what is attached, if something is."""
         ...
 
@@ -106,7 +113,8 @@ class Workshop:
             hooks = (self._config.hooks, agent.hooks)
             await call_hooks("on_tool_start", hooks, context, agent, tool)
 
-        with trio.CancelScope() as scope:
+        span = self._owner.observer.call_span(call.call_id, call.response_id)
+        with trio.CancelScope() as scope, telemetry.within(span):
             self._scopes[call.call_id] = scope
             try:
                 async with self._slots:
@@ -168,6 +176,7 @@ class Workshop:
             message = await handoff.accept(context, call.arguments)
             agent = await resolve(target, self._context)
             check_agent(agent, self._config.model_settings)
+            chosen = await self._filtered(handoff)
         except Exception as error:
             _log.debug("handoff %r failed", call.name, exc_info=error)
             if isinstance(error, ModelBehaviorError):  # its text is meant for the model
@@ -178,7 +187,14 @@ class Workshop:
             )
             self._owner.tell(ErrorEvent(error=_as_error(error, target.name), at=now))
             return
-        self._owner.feed(inputs.AgentReady(agent, call.call_id, message, time.monotonic()))
+        now = time.monotonic()
+        self._owner.feed(inputs.AgentReady(agent, call.call_id, message, now, chosen))
+
+    async def _filtered(self, handoff: Handoff) -> Rewrite | None:
+        if handoff.input_filter is None:
+            return None
+        before = shown(self._owner.state.history.current())
+        return rewrite(before, await handoff.filtered(deepcopy(before)))
 
 
 class HookLine:
@@ -232,17 +248,16 @@ def check_agent(resolved: ResolvedAgent, settings: SessionModelSettings) -> None
     """Refuse what a realtime session cannot do.
 
     Raises:
-        ConfigError: A handoff has an ``input_filter``: the history lives on the server. Or there
-            are input guardrails, and no transcripts that they could look at.
+        ConfigError: It has namespaces of tools. Or there are input guardrails, and no transcripts
+            that they could look at.
     """
     if resolved.agent.input_guardrails and settings.transcription is None:
         raise ConfigError(NO_TRANSCRIPTS)
-    for handoff in resolved.handoffs.values():
-        if handoff.input_filter is not None:
+    for schema in resolved.schemas:
+        if schema.get("type") in ("namespace", "tool_search"):
             raise ConfigError(
-                f"the handoff to {handoff.agent.name!r} has an input_filter, which a realtime "
-                "session cannot apply: the server holds the conversation. Leave it out, and take "
-                "items out with session.delete_item"
+                f"agent {resolved.agent.name!r} has a tool of type {schema['type']!r}; a realtime "
+                "session has neither namespaces nor deferred tools: give the functions themselves"
             )
 
 

@@ -3,5 +3,17 @@
 from __future__ import annotations
 
 from voxloop.telemetry._bus import Handler, attach, attach_many, detach, emit, enabled
+from voxloop.telemetry._span import Span, current_span, span, within
 
-__all__ = ["Handler", "attach", "attach_many", "detach", "emit", "enabled"]
+__all__ = [
+    "Handler",
+    "Span",
+    "attach",
+    "attach_many",
+    "current_span",
+    "detach",
+    "emit",
+    "enabled",
+    "span",
+    "within",
+]

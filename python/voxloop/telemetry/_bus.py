@@ -60,13 +60,19 @@ def attach(handler_id: str, names: Iterable[str], handler: Handler) -> None:
             What it raises is logged and goes no further.
 
     Raises:
-        ConfigError: `handler_id` is in use, or `names` is empty or one string.
+        ConfigError: `handler_id` is in use, `names` is empty or one string, or `handler` cannot be
+            called.
     """
     if isinstance(names, str):
         raise ConfigError(f"names must be a list of event names, not the string {names!r}")
-    patterns = tuple(names)
-    if not patterns:
-        raise ConfigError("attach needs at least one event name or pattern")
+    patterns = tuple(names) if isinstance(names, Iterable) else ()
+    if not patterns or not all(isinstance(name, str) and name for name in patterns):
+        raise ConfigError("attach needs at least one event name or pattern, each a text")
+    if not callable(handler):
+        raise ConfigError(
+            f"handler is of type {type(handler).__name__}; give a function "
+            "(name, measurements, metadata)"
+        )
     with _table.lock:
         if any(a.handler_id == handler_id for a in _table.attachments):
             raise ConfigError(f"telemetry handler {handler_id!r} is attached already; detach it")

@@ -159,8 +159,11 @@ class Endpoint:
         model: str | None = None,
         call_id: str | None = None,
         intent: str | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> str:
         """The WebSocket address; an existing query is kept, what is given here is added.
+
+        Names in ``more`` replace those of the query.
 
         Raises:
             ConfigError: The URL is not of ws, wss, http or https.
@@ -176,6 +179,9 @@ class Endpoint:
                 "the realtime URL must begin with wss://, ws://, https:// or http:// and a host"
             )
         query = parse_qsl(parts.query, keep_blank_values=True)
+        if more:
+            query = [(name, value) for name, value in query if name not in more]
+            query += more.items()
         names = {name for name, _ in query}
         if call_id is not None:
             query = [(name, value) for name, value in query if name != "call_id"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 
 from voxloop.net import ApiKey, ConnectOptions, Secret
+from voxloop.providers.openai.azure import KEY_HEADER, azure_base_url, azure_key
 from voxloop.providers.openai.endpoint import Endpoint
 from voxloop.providers.openai.llm import OpenAILanguageModel
 from voxloop.providers.openai.realtime import open_realtime
@@ -49,14 +50,7 @@ class OpenAI:
         provider = voxloop.OpenAI(api_key=fetch_key)
         async with voxloop.realtime.open_session(agent, provider=provider) as session: ...
 
-    On Azure, with the key of a resource::
-
-        provider = voxloop.OpenAI(
-            api_key=key,
-            base_url="https://NAME.openai.azure.com/openai/v1",
-            key_header="api-key",
-            query={"api-version": "preview"},
-        )
+    On Azure see `azure`.
     """
 
     def __init__(
@@ -81,6 +75,45 @@ class OpenAI:
             query=query,
             headers=headers,
             realtime_url=realtime_url,
+            connect=connect,
+        )
+
+    @classmethod
+    def azure(
+        cls,
+        endpoint: str,
+        *,
+        api_key: ApiKey | None = None,
+        api_version: str | None = None,
+        key_header: str = KEY_HEADER,
+        headers: Mapping[str, str | Secret] | None = None,
+        connect: ConnectOptions | None = None,
+    ) -> OpenAI:
+        """A resource on Azure, by its current API; models are named by their deployments.
+
+        Args:
+            endpoint: Such as ``https://NAME.openai.azure.com``.
+            api_key: Key of the resource, or a function that gives one; default
+                ``AZURE_OPENAI_API_KEY``. Keys of OpenAI's own accounts are never sent there.
+            api_version: Sent as ``api-version``, where the resource wants one.
+            key_header: ``"Authorization"`` for tokens of a directory, which ``api_key`` then gives.
+            headers: As for `OpenAI`.
+            connect: As for `OpenAI`.
+
+        Raises:
+            ConfigError: The endpoint cannot be used.
+
+        Example::
+
+            provider = voxloop.OpenAI.azure("https://NAME.openai.azure.com", api_key=key)
+            model = realtime.ModelConfig(model="my-deployment")
+        """
+        return cls(
+            api_key=azure_key if api_key is None else api_key,
+            base_url=azure_base_url(endpoint),
+            key_header=key_header,
+            query=None if api_version is None else {"api-version": api_version},
+            headers=headers,
             connect=connect,
         )
 

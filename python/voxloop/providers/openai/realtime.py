@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from voxloop import net
 from voxloop._errors import ConfigError, HandshakeRejected
+from voxloop.net import Secret, WebSocketOptions
 from voxloop.providers.openai.endpoint import Endpoint, merge_headers
 from voxloop.providers.openai.errors import error_from_handshake
 from voxloop.providers.openai.models import REALTIME_MODEL
@@ -38,7 +39,9 @@ async def open_realtime(
         url=target.url,
         model=target.model or REALTIME_MODEL,
         call_id=target.call_id,
+        query=target.query,
         headers=target.headers,
+        transport=target.transport,
         decode_audio=True,
     ) as socket:
         yield socket
@@ -52,7 +55,9 @@ async def connect(
     model: str | None = None,
     call_id: str | None = None,
     intent: str | None = None,
-    headers: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
+    headers: Mapping[str, str | Secret] | None = None,
+    transport: WebSocketOptions | None = None,
     decode_audio: bool = False,
 ) -> AsyncIterator[RealtimeTransport]:
     """Open the WebSocket; see `open_realtime`.
@@ -61,7 +66,10 @@ async def connect(
 
     **Cancellation:** the attempt is given up and its socket closed.
     """
-    address = endpoint.realtime_url(url=url, model=model, call_id=call_id, intent=intent)
+    address = endpoint.realtime_url(
+        url=url, model=model, call_id=call_id, intent=intent, more=query
+    )
+    options = endpoint.way.given_to(transport or WebSocketOptions())
     own = {name.lower() for name in (headers or {})}
     own |= {name.lower() for name in endpoint.more_headers}
     known = own & {"authorization", "api-key", endpoint.key_header.lower()}
@@ -74,7 +82,7 @@ async def connect(
                 opening = net.open_websocket(
                     address,
                     headers=merged,
-                    options=endpoint.websocket_options,
+                    options=options,
                     decode_audio=decode_audio,
                 )
                 socket = await stack.enter_async_context(opening)

@@ -31,6 +31,7 @@ class TurnDetection(Wire, frozen=True, kw_only=True):
         eagerness: ``low``, ``medium``, ``high`` or ``auto`` (``semantic_vad``).
         create_response: Answer by itself at the end of a turn.
         interrupt_response: Cancel a running response when the user speaks.
+        model_version: Of one vendor, outside the API's own definitions.
     """
 
     type: str
@@ -41,6 +42,7 @@ class TurnDetection(Wire, frozen=True, kw_only=True):
     eagerness: str | None = None
     create_response: bool | None = None
     interrupt_response: bool | None = None
+    model_version: str | None = None
 
 
 class Transcription(Wire, frozen=True, kw_only=True):

@@ -171,6 +171,7 @@ impl WebSocket {
         dict.set_item("bytes_out", stats.payload_bytes_out)?;
         dict.set_item("wakes", stats.wakes)?;
         dict.set_item("rtt", stats.last_rtt_us.map(|us| Duration::from_micros(us).as_secs_f64()))?;
+        dict.set_item("pongs", stats.pongs_received)?;
         dict.set_item("inbox_bytes", stats.inbox_bytes)?;
         dict.set_item("outbox_bytes", stats.outbox_bytes)?;
         Ok(dict)
