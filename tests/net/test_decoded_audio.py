@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import trio
@@ -30,6 +30,13 @@ async def saying(*texts: str) -> AsyncIterator[str]:
             await connection.send(text)
         await connection.wait_closed()
 
+    async with serving(handler) as url:
+        yield url
+
+
+@asynccontextmanager
+async def serving(handler: Callable[[ServerConnection], Awaitable[None]]) -> AsyncIterator[str]:
+    """A server for one conversation; its URL."""
     async with trio.open_nursery() as nursery:
         server = await nursery.start(functools.partial(serve, handler, 0, host="127.0.0.1"))
         port = server.listeners[0].socket.getsockname()[1]
@@ -76,6 +83,26 @@ async def test_sound_is_decoded_and_keeps_its_place_among_the_texts() -> None:
     places = [part if isinstance(part, str) else "sound" for part in seen]
     shown = [p for n, p in enumerate(places) if n == 0 or p != places[n - 1]]
     assert shown == [texts[0], "sound", texts[4], "sound", texts[-1]]
+
+
+async def test_messages_are_kept_only_while_they_are_wanted() -> None:
+    async def handler(connection: ServerConnection) -> None:
+        await connection.send(delta(b"\1\2"))
+        await connection.recv()
+        await connection.send(delta(b"\3\4"))
+        await connection.send("{}")
+        await connection.wait_closed()
+
+    async with serving(handler) as url, net.open_websocket(url, decode_audio=True) as socket:
+        first = (await socket.receive()).data
+        socket.keep_messages(False)
+        await socket.send("go on")
+        second = (await socket.receive()).data
+        assert (await socket.receive()).data == "{}"
+    assert isinstance(first, net.AudioDelta)
+    assert isinstance(second, net.AudioDelta)
+    assert [text for text, _ in first.messages] == [delta(b"\1\2")]
+    assert (second.messages, second.data) == ([], b"\3\4")
 
 
 async def test_what_is_not_in_order_goes_to_the_full_decoder() -> None:

@@ -79,3 +79,88 @@ impl Ahead {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A peer whose bytes are there in portions; between two of them nothing is.
+    struct Peer {
+        portions: Vec<Vec<u8>>,
+        at: usize,
+        calls: usize,
+    }
+
+    impl Peer {
+        fn read(&mut self, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            self.calls += 1;
+            let Some(portion) = self.portions.get_mut(self.at) else {
+                return Poll::Ready(Ok(())); // the end
+            };
+            if portion.is_empty() {
+                self.at += 1;
+                return Poll::Pending;
+            }
+            let count = portion.len().min(buf.remaining());
+            buf.put_slice(&portion[..count]);
+            portion.drain(..count);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Everything that comes through in pieces of `asked`, what was told of it, and the reads.
+    fn read_all(portions: Vec<Vec<u8>>, asked: usize) -> (Vec<u8>, Vec<u8>, usize) {
+        let mut peer = Peer { portions, at: 0, calls: 0 };
+        let (mut ahead, mut got, mut told) = (Ahead::default(), Vec::new(), Vec::new());
+        loop {
+            let mut room = vec![0; asked];
+            let mut buf = ReadBuf::new(&mut room);
+            let seen = |brought: &[u8]| told.extend_from_slice(brought);
+            match ahead.poll(&mut buf, |buf| peer.read(buf), seen) {
+                Poll::Ready(Ok(())) if buf.filled().is_empty() => return (got, told, peer.calls),
+                Poll::Ready(done) => {
+                    done.unwrap();
+                    got.extend_from_slice(buf.filled());
+                }
+                Poll::Pending => assert!(buf.filled().is_empty()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_burst_takes_few_reads_and_leaves_nothing_behind() {
+        let burst: Vec<u8> = (0..1_000_000_u32).map(|n| n as u8).collect();
+        let (got, told, calls) = read_all(vec![burst.clone()], 4_096);
+        assert!(got == burst && told == burst);
+        assert!(calls < 1_000_000 / FAR + 10, "{calls}");
+    }
+
+    #[test]
+    fn errors_pass_through() {
+        let mut ahead = Ahead { busy: true, ..Ahead::default() };
+        let mut room = [0; 8];
+        let mut buf = ReadBuf::new(&mut room);
+        let failed = ahead.poll(
+            &mut buf,
+            |_| Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            |_| {},
+        );
+        assert!(
+            matches!(failed, Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_added_or_moved(
+            portions in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..300), 0..20),
+            asked in 1_usize..64,
+        ) {
+            let whole = portions.concat();
+            let (got, told, _) = read_all(portions, asked);
+            prop_assert_eq!(&got, &whole);
+            prop_assert_eq!(told, whole);
+        }
+    }
+}

@@ -204,6 +204,26 @@ fn what_is_pushed_quietly_wakes_nobody_until_there_is_no_room_or_something_loude
 }
 
 #[test]
+fn what_is_pushed_quietly_may_join_the_newest_and_counts_its_bytes() {
+    let queue = Inbox::<Vec<u8>, String>::new(1 << 20).unwrap();
+    let even = |last: &mut Vec<u8>, next: Vec<u8>| {
+        if last[0] % 2 != next[0] % 2 {
+            return Some(next);
+        }
+        last.extend(next);
+        None
+    };
+    for item in [1, 3, 5, 2, 4, 7_u8] {
+        block_on(queue.push_quietly(vec![item], 8, even)).unwrap();
+    }
+    assert_eq!(queue.depth(), (3, 3 * ITEM_OVERHEAD + 6 * 8));
+    let items = vec![vec![1, 3, 5], vec![2, 4], vec![7]];
+    assert_eq!(queue.drain(), Ok(Drained::Items(items)));
+    block_on(queue.push_quietly(vec![9], 8, even)).unwrap();
+    assert_eq!(queue.drain(), Ok(Drained::Items(vec![vec![9]])), "what was taken is not joined");
+}
+
+#[test]
 fn tasks_and_the_thread_share_one_outbox_and_its_budget() {
     const EACH: u64 = 20_000;
     let queue = Arc::new(Outbox::<u64, String>::new(10 * (ITEM_OVERHEAD + 8)).unwrap());
