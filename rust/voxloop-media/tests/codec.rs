@@ -222,3 +222,19 @@ fn a_very_long_piece_is_decoded() {
     let Event::Audio(found) = event(&text) else { panic!() };
     assert_eq!(found.audio, audio);
 }
+
+#[test]
+fn base64_is_strict_in_every_byte_of_a_short_text() {
+    let bytes = || (0x20..0x7f).map(char::from).filter(|&letter| letter != '"' && letter != '\\');
+    for start in ["", "AQ", "AAAA", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "AAAAA"]
+    {
+        for (first, second) in bytes().flat_map(|a| bytes().map(move |b| (a, b))) {
+            for text in [format!("{start}{first}{second}"), format!("{start}{first}{second}==")] {
+                let whole = format!(
+                    r#"{{"type":"response.output_audio.delta","event_id":"e","item_id":"i","response_id":"r","output_index":0,"content_index":0,"delta":"{text}"}}"#
+                );
+                check(&whole).unwrap();
+            }
+        }
+    }
+}
