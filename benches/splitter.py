@@ -28,6 +28,7 @@ SENTENCES = [
     "See https://example.com/a,b?c=d for more, or call J. R. Doe at 5 p.m. tomorrow.\n",
     "- **Bergen**: rain, as ever (there is no other weather).\n",
 ]
+SIZES = (1, 4, 16, 64, 256)
 WIDE = ["今日はとても良い天気ですね、散歩に行きませんか？", "そして二人は公園へ出かけました。"]  # noqa: RUF001
 RULE = re.compile(r"(?<=[.!?])\s+")
 
@@ -50,6 +51,17 @@ def voxloop(deltas: list[str]) -> int:
     splitter = SentenceSplitter()
     count = sum(len(splitter.push(delta)) for delta in deltas)
     return count + len(splitter.flush())
+
+
+class _Nothing:
+    def push(self, delta: str) -> list[str]:
+        return []
+
+
+def nothing(deltas: list[str]) -> int:
+    """What the calls alone cost: a method in Python that does nothing."""
+    splitter = _Nothing()
+    return sum(len(splitter.push(delta)) for delta in deltas)
 
 
 def regex(deltas: list[str]) -> int:
@@ -131,10 +143,13 @@ def main() -> None:
     print("\n| text | characters | piece | splitter | MB/s | µs in all | times voxloop's |")
     print("|---|---|---|---|---|---|---|")
     every = dict(peers())
+    alone: dict[str, Run] = {"voxloop": voxloop}
     quick = {name: run for name, run in every.items() if name != "pysbd"}
     for kind in ("latin", "mixed", "wide"):
-        best({"voxloop": voxloop}, kind, 1_000_000, 1_000_000, rounds)
-        best(quick if kind == "latin" else {"voxloop": voxloop}, kind, 4, 100_000, rounds)
+        best(alone, kind, 1_000_000, 1_000_000, rounds)
+        for size in SIZES:
+            cases = quick | {"no splitter": nothing} if kind == "latin" and size == 4 else alone
+            best(cases, kind, size, 100_000, rounds)
         best(every, kind, 4, 1_200, rounds)
 
 

@@ -17,10 +17,11 @@ from support.voice_runs import (
     events_of_stream,
     outline,
     pipeline,
+    talk,
 )
-from voxloop import voice
-from voxloop._errors import ApiError, SpeechToTextError
-from voxloop.testing import ScriptedSTT, ScriptedTTS
+from voxloop import Agent, voice
+from voxloop._errors import ApiError, NetworkTimeout, SpeechToTextError
+from voxloop.testing import ScriptedLLM, ScriptedSTT, ScriptedTTS
 
 
 def says(text: object) -> voice.SimpleWorkflow:
@@ -173,3 +174,47 @@ async def test_a_result_that_is_never_read_leaves_nothing() -> None:
         assert len(tts.texts) <= 2, "synthesis is held back"
     assert tts.in_flight == 0
     assert trio.lowlevel.current_statistics().tasks_living == tasks
+
+
+@pytest.mark.parametrize("on_error", ["raise", "speak"])
+@pytest.mark.parametrize("kind", [ApiError, NetworkTimeout])
+async def test_a_model_that_is_lost_in_a_speech_is_heard_as_far_as_it_came(
+    on_error: Any, kind: Any
+) -> None:
+    lost = kind("gone")
+    llm = ScriptedLLM(["It is sunny in Oslo. ", "And in Ber", lost])
+    workflow = voice.AgentWorkflow(Agent("A"))
+    line = pipeline(workflow, llm=llm, on_error=on_error, error_text="Sorry.")
+    seen, error = await events_of(line)
+    assert_balanced(seen)
+    spoken = [event.text for event in seen if isinstance(event, voice.TextEvent)]
+    assert spoken[:2] == ["It is sunny in Oslo. ", "And in Ber "]
+    assert spoken[2:] == ([] if on_error == "raise" else ["Sorry. "])
+    (told,) = [event for event in seen if isinstance(event, voice.ErrorEvent)]
+    assert told.error is lost
+    assert error is (lost if on_error == "raise" else None)
+    assert workflow.history == (), "a failed turn leaves no trace"
+    order = [type(event).__name__ for event in seen]
+    assert order.index("ErrorEvent") > order.index("AudioEvent")
+
+
+async def test_a_model_that_is_lost_before_a_word_fails_at_once() -> None:
+    lost = ApiError("gone")
+    line = pipeline(voice.AgentWorkflow(Agent("A")), llm=ScriptedLLM([lost]))
+    seen, error = await events_of(line)
+    assert error is lost
+    assert not [event for event in seen if isinstance(event, voice.TextEvent)]
+
+
+async def test_speech_breaks_the_rest_of_a_lost_model_off() -> None:
+    llm = ScriptedLLM(["It is sunny in Oslo, and so on. ", ApiError("gone")], "Yes.")
+    workflow = voice.AgentWorkflow(Agent("A"))
+    tts = ScriptedTTS(seconds_per_char=0.5)
+    async with talk(pipeline(workflow, llm=llm, tts=tts, queue_policy="interrupt")) as talking:
+        await talking.say()
+        await talking.until(voice.AudioEvent)
+        assert talking.result.interrupt()
+        await talking.until(lambda e: getattr(e, "event", "") == "turn_ended")
+        assert talking.ended(1) == "interrupted"
+    assert not talking.of(voice.ErrorEvent)
+    assert [item["role"] for item in workflow.history] == ["user"]

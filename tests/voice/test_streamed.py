@@ -13,9 +13,10 @@ from support.voice_runs import (
     events_of_stream,
     outline,
     pipeline,
+    question,
 )
 from voxloop import Agent, audio, tool, voice
-from voxloop._errors import ApiError, ConfigError, RateLimited, TextToSpeechError
+from voxloop._errors import ApiError, ConfigError, RateLimited, TextToSpeechError, UseAfterClose
 from voxloop.agents import RunContext
 from voxloop.testing import ScriptedLLM, ScriptedSTT, ScriptedTTS, call
 
@@ -303,3 +304,49 @@ async def test_other_rates_are_heard_too() -> None:
         stream.close()
         assert "heard one" in outline([event async for event in result])
     assert stt.heard[0].sample_rate == 48_000
+
+
+class Greeter:
+    def run(self, text: str) -> str:
+        return "Yes."
+
+
+def greeting_of(value: object) -> Greeter:
+    workflow = Greeter()
+    workflow.greeting = value  # type: ignore[attr-defined]
+    return workflow
+
+
+@pytest.mark.parametrize(
+    ("greeting", "said"),
+    [
+        ("Hello.", ["text Hello. "]),
+        (["Hello.", "Who is it?"], ["text Hello. ", "text Who is it? "]),
+        (lambda: ["Hello."], ["text Hello. "]),
+        (None, []),
+        ("", []),
+    ],
+)
+async def test_a_greeting_may_be_a_text_several_or_a_method(
+    greeting: object, said: list[str]
+) -> None:
+    seen, error = await events_of_stream(pipeline(greeting_of(greeting)), turns=0)
+    assert error is None
+    assert [word for word in outline(seen) if word.startswith("text")] == said
+
+
+async def test_a_pipeline_may_be_entered_within_itself() -> None:
+    async with pipeline(Greeter(), stt=ScriptedSTT("a", "b")) as line:
+        async with line:
+            assert (await line.run_to_end(question())).text == "Yes."
+        assert (await line.run_to_end(question())).text == "Yes.", "the outer block is open"
+    with pytest.raises(UseAfterClose):
+        line.run(question())
+
+
+@pytest.mark.parametrize("position", ["1", None, float("nan")])
+async def test_a_position_of_playback_is_a_number(position: object) -> None:
+    async with pipeline(Greeter()) as line, line.run(question()) as result:
+        with pytest.raises(ConfigError, match="played_ms is"):
+            result.report_playback(1, position)  # type: ignore[arg-type]
+        await result.collect()

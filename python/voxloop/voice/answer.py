@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 
 import trio
 
-from voxloop._errors import ConfigError, SpeechToTextError, VoxloopError
+from voxloop._errors import (
+    ApiError,
+    ConfigError,
+    NetworkError,
+    SpeechToTextError,
+    VoxloopError,
+)
 from voxloop.agents import (
     AgentDone,
     AgentHandoff,
@@ -152,19 +158,42 @@ class Answer:
         try:
             async with segments, open_items(function, *arguments) as items:
                 self._turn.items = items
-                async for item in items:
-                    await self._take(item, segments, begun)
+                failure = await self._take_all(items, segments, begun)
                 await self._flush(segments)
-                status = "ok"
                 await segments.aclose()
                 self._written.set()
+                status = "ok" if failure is None else "failed"
                 await self._wait_until_over()
+                try:
+                    if failure is not None:
+                        raise failure
+                finally:
+                    del failure  # its traceback holds this frame
         finally:
             self._turn.items = None
             if self._turn.interrupted:
                 status = "interrupted"
             measured = {"duration_ms": _since(begun), "chars": self._chars}
             probe.emit("voice.workflow.stop", measured, turn_id=turn_id, status=status)
+
+    async def _take_all(
+        self,
+        items: AsyncIterator[object],
+        segments: trio.MemorySendChannel[Segment],
+        begun: float,
+    ) -> Exception | None:
+        """Take what the workflow gives; if its model is lost in the middle of a speech, why.
+
+        What had been written by then is spoken first, as nobody likes to be cut off in a word.
+        """
+        try:
+            async for item in items:
+                await self._take(item, segments, begun)
+        except (ApiError, NetworkError) as error:
+            if not self._chars:
+                raise
+            return error
+        return None
 
     async def _wait_until_over(self) -> None:
         """Keep the workflow open while it can be broken off."""

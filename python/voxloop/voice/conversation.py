@@ -166,8 +166,14 @@ async def greet(engines: Engines, work: TurnWork) -> bool:
     on_start = getattr(engines.workflow, "on_start", None)
     if callable(on_start):
         await work.say(on_start, turn_id=0)
+    elif callable(greeting):
+        await work.say(greeting, turn_id=0)
     elif greeting:
-        await work.say(_speech(str(greeting)), turn_id=0)
+
+        async def words() -> object:
+            return greeting
+
+        await work.say(words, turn_id=0)
     else:
         return False
     return True

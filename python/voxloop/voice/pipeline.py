@@ -62,7 +62,7 @@ class Pipeline:
         self._stt = stt
         self._tts = tts
         self._engines: Engines | None = None
-        self._held = ExitStack()
+        self._held: list[ExitStack] = []  # one for each time that it was entered
 
     async def __aenter__(self) -> Self:
         """Make the engines ready.
@@ -74,8 +74,8 @@ class Pipeline:
         """
         with ExitStack() as held:
             held.enter_context(in_use())
-            self._engines = await self._open_engines()
-            self._held = held.pop_all()
+            self._engines = self._engines or await self._open_engines()
+            self._held.append(held.pop_all())
         return self
 
     async def _open_engines(self) -> Engines:
@@ -111,8 +111,10 @@ class Pipeline:
         Behind the last pipeline of the process, connections that were kept for a next request are
         closed as well.
         """
-        self._engines = None
-        self._held.close()
+        held = self._held.pop() if self._held else ExitStack()  # left twice: nothing to do
+        if not self._held:
+            self._engines = None
+        held.close()
 
     def run(
         self, source: AudioInput, *, greet: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from typing import TypeAlias
 
 import trio
 
+from voxloop._errors import ConfigError
 from voxloop.agents import open_nursery
 from voxloop.audio import PCM24K, AudioChunk, concat
 from voxloop.voice.config import Config
@@ -123,7 +125,12 @@ class Result:
 
         From the first report of a turn on, these count instead of the clock. A position of a turn
         that is over means nothing.
+
+        Raises:
+            ConfigError: `played_ms` is no number.
         """
+        if not isinstance(played_ms, (int, float)) or math.isnan(played_ms):
+            raise ConfigError(f"played_ms is {played_ms!r}; give milliseconds")
         self._floor.report(turn_id, played_ms)
 
     async def collect(self) -> Reply:

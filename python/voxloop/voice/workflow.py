@@ -35,8 +35,8 @@ class Workflow(Protocol):
     `run` may be a coroutine function, an async generator, a plain function or a generator, and may
     give a string, a list of strings (each a message of its own), any iterator of `Item` (whose
     strings are pieces of one message), or an async context manager that opens one. Plain functions
-    and generators run in a worker thread. Optional are an attribute
-    ``greeting`` (text that is said first in a streamed run), methods ``on_start()``,
+    and generators run in a worker thread. Optional are an attribute ``greeting`` (text or texts
+    that are said first in a streamed run, or a method that gives them), methods ``on_start()``,
     ``on_silence()`` and ``on_slow()`` of the same kinds as `run` (see `Config`),
     ``use_provider(provider)``, called when a pipeline opens, and ``agent``. What `run` gives may
     have a method ``interrupt(heard=...)``: it is told how much of its text was heard when the

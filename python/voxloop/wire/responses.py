@@ -267,14 +267,23 @@ StreamEvent: TypeAlias = (
 
 _TYPES: Final = by_tag(StreamEvent)
 _DECODER: Final[msgspec.json.Decoder[StreamEvent]] = msgspec.json.Decoder(StreamEvent)
-_FILL: Final[JsonObject] = {"output_index": 0, "content_index": 0}
+# What an event still makes sense with when a server leaves it out.
+_FILL: Final[JsonObject] = {
+    "output_index": 0,
+    "content_index": 0,
+    "delta": "",
+    "text": "",
+    "refusal": "",
+    "arguments": "",
+}
 
 
 def decode_event(data: str | bytes) -> StreamEvent | Unknown:
     """Decode the data of one server-sent event.
 
     Returns:
-        The event, or ``Unknown`` for a type that is not needed here. Missing indexes become 0.
+        The event, or ``Unknown`` for a type that is not needed here. Missing indexes become 0, and
+        missing texts empty.
 
     Raises:
         ProtocolError: Not JSON, not an object, no ``type``, or a known type that cannot be used.

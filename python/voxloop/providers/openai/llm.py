@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, Self
+
+import msgspec
 
 from voxloop._errors import ConnectionClosed, ProtocolError
 from voxloop.net import HttpOptions
@@ -13,6 +16,7 @@ from voxloop.providers.openai.errors import error_from_stream
 from voxloop.providers.openai.events import END_MARK, EventStream, begin_events
 from voxloop.providers.openai.models import LANGUAGE_MODEL, text_model
 from voxloop.providers.protocols import (
+    JsonObject,
     ModelDone,
     ModelEvent,
     ModelRequest,
@@ -96,6 +100,8 @@ class _Events:
     def __init__(self, events: EventStream, doing: str) -> None:
         self._events = events
         self._doing = doing
+        self._reading = Reading(doing)
+        self._ready: deque[ModelEvent] = deque()
         self._done = False
 
     def __aiter__(self) -> Self:
@@ -106,7 +112,9 @@ class _Events:
 
         **Cancellation:** nothing is lost; may be called again.
         """
-        while not self._done:
+        while not self._ready:
+            if self._done:
+                raise StopAsyncIteration
             data = await self._events.next_data()
             if data is None:
                 raise ConnectionClosed(
@@ -114,46 +122,107 @@ class _Events:
                 )
             if data == END_MARK:
                 continue
-            out = model_event(rs.decode_event(data), doing=self._doing)
-            if out is not None:
-                self._done = isinstance(out, ModelDone)
-                return out
-        raise StopAsyncIteration
+            self._ready += self._reading.take(rs.decode_event(data))
+            self._done = bool(self._ready) and isinstance(self._ready[-1], ModelDone)
+        return self._ready.popleft()
 
 
-def model_event(event: rs.StreamEvent | rs.Unknown, *, doing: str) -> ModelEvent | None:
-    """What a wire event means to the caller; None for those that say nothing new.
+class Reading:
+    """What the events of one response come to: pure, no I/O.
 
-    Raises:
-        ApiError: The event says that the response failed.
+    OpenAI's own server gives a text piece by piece, then as a whole, then as part of its item, and
+    at last as part of the response. Others leave some of these out: each text is taken from the
+    first place in which it stands, and two messages never run into each other.
     """
-    match event:
-        case rs.ResponseOutputTextDelta(delta=text) | rs.ResponseRefusalDelta(delta=text):
-            return TextDelta(text) if text else None
-        case rs.ResponseOutputTextDone(text=text) | rs.ResponseRefusalDone(refusal=text):
-            return TextDone(text)
-        case rs.ResponseOutputItemDone(item=item) if item.type == "function_call":
-            return _tool_call(item, doing)
-        case rs.ResponseCompleted(response=response):
-            return ModelDone(usage=response.usage)
-        case rs.ResponseIncomplete(response=response):
-            details = response.incomplete_details
-            reason = details.reason if details else None
-            return ModelDone(status="incomplete", usage=response.usage, reason=reason)
-        case rs.ResponseFailed(response=response):
-            error = response.error or rs.ResponseError()
-            raise error_from_stream(
-                code=error.code,
-                message=error.message,
-                type=error.type,
-                param=error.param,
-                doing=doing,
-            )
-        case rs.ErrorEvent():
-            raise error_from_stream(
-                code=event.code, message=event.message, param=event.param, doing=doing
-            )
-    return None
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+        self._place: tuple[str, int, int] | None = None  # whose text has begun and not ended
+        self._said = False  # since the last message ended
+        self._any = False  # in all of the response
+
+    def take(self, event: rs.StreamEvent | rs.Unknown) -> list[ModelEvent]:
+        """What an event means to the caller; nothing for those that say nothing new.
+
+        Raises:
+            ApiError: The event says that the response failed.
+            ProtocolError: A tool call without its id or its name.
+        """
+        match event:
+            case rs.ResponseOutputTextDelta(delta=text) | rs.ResponseRefusalDelta(delta=text):
+                return [*self._moved(event), TextDelta(text)] if text else []
+            case rs.ResponseOutputTextDone(text=text) | rs.ResponseRefusalDone(refusal=text):
+                moved = self._moved(event)
+                self._place = None
+                return [*moved, TextDone(text)]
+            case rs.ResponseOutputItemDone(item=item):
+                return self._item(item)
+            case rs.ResponseCompleted(response=response):
+                return [*self._missed(response), ModelDone(usage=response.usage)]
+            case rs.ResponseIncomplete(response=response):
+                details = response.incomplete_details
+                reason = details.reason if details else None
+                done = ModelDone(status="incomplete", usage=response.usage, reason=reason)
+                return [*self._missed(response), done]
+            case rs.ResponseFailed(response=response):
+                error = response.error or rs.ResponseError()
+                raise error_from_stream(
+                    code=error.code,
+                    message=error.message,
+                    type=error.type,
+                    param=error.param,
+                    doing=self._doing,
+                )
+            case rs.ErrorEvent():
+                raise error_from_stream(
+                    code=event.code, message=event.message, param=event.param, doing=self._doing
+                )
+        return []
+
+    def _moved(
+        self,
+        event: rs.ResponseOutputTextDelta
+        | rs.ResponseOutputTextDone
+        | rs.ResponseRefusalDelta
+        | rs.ResponseRefusalDone,
+    ) -> list[ModelEvent]:
+        """The end of the text before, if this one belongs to another part."""
+        place = (event.item_id, event.output_index, event.content_index)
+        before, self._place = self._place, place
+        self._said = self._any = True
+        return [] if before in (None, place) else [TextDone("")]
+
+    def _item(self, item: rs.OutputItem) -> list[ModelEvent]:
+        out: list[ModelEvent] = []
+        if item.type == "function_call":
+            call = _tool_call(item, self._doing)
+            out = [] if call is None else [call]
+            self._any = True
+        elif item.type == "message":
+            if self._place is not None:
+                out = [TextDone("")]
+            elif not self._said:
+                text = _text(item.content)
+                out = [TextDone(text)] if text else []
+                self._any = self._any or bool(text)
+            self._place, self._said = None, False
+        return out
+
+    def _missed(self, response: rs.Response) -> list[ModelEvent]:
+        """All of a response that came in one piece."""
+        out: list[ModelEvent] = []
+        if not self._any:
+            for raw in response.output or ():
+                try:
+                    out += self._item(msgspec.convert(raw, rs.OutputItem))
+                except msgspec.ValidationError:
+                    continue  # an item of a kind that we do not know
+        return out
+
+
+def _text(content: list[JsonObject] | None) -> str:
+    texts = [part.get("text") or part.get("refusal") for part in content or ()]
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def _tool_call(item: rs.OutputItem, doing: str) -> ToolCall | None:
