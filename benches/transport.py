@@ -21,7 +21,9 @@ import tempfile
 import time
 import urllib.request
 import wave
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from peers import ATTACHED, NAMES
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIENT = Path(__file__).with_name("transport_client.py")
+CANARY = Path(__file__).with_name("canary.py")
 GENERATOR = ROOT / "target" / "load" / "release" / "voxloop-load"
 TIMEOUT = 120.0
 Result = dict[str, Any]
@@ -190,10 +193,21 @@ class Bench:
         """Three clients at a time: they are idle for most of it."""
         size = self.size
         for held in (False, True):
-            with ThreadPoolExecutor(3) as pool:
+            with canary("the GIL held" if held else "time.sleep"), ThreadPoolExecutor(3) as pool:
                 for peer in self.order():
                     orders = {"sessions": 20, "stalls": size.stalls, "blocked_s": size.blocked_s}
                     pool.submit(self.run, peer, "stall", held=held, **orders)
+
+
+@contextmanager
+def canary(what: str) -> Iterator[None]:
+    """Say how late the machine itself was while the block ran."""
+    command = [sys.executable, str(CANARY)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield
+        print(f"Stalls by {what}. {process.communicate('.')[0].strip()}", flush=True)
 
 
 def write_ramp(path: Path) -> Path:

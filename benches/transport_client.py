@@ -185,14 +185,23 @@ async def barge(client: Client) -> None:
 async def _counted(client: Client, mode: str, count: Any, query: Orders) -> None:
     orders, run, turns = client.orders, client.orders["run"], client.orders["turns"]
     where = url(orders, run, mode=mode, turns=turns, **query)
-    async with client.sessions(orders["sessions"], where) as (sinks, _, spawn):
+    async with client.sessions(orders["sessions"], where) as (sinks, links, spawn):
         await client.loop.sleep(0.2)
         go(orders, run)
         if orders.get("blocked"):
             spawn(_hold, client.loop)
         whole = await client.until(lambda: all(count(sink) >= turns for sink in sinks))
         await client.loop.sleep(0.3)
-        client.finish({"whole": whole})
+        client.finish({"whole": whole, "cuts_us": cuts(links) if client.attached else None})
+
+
+def cuts(links: list[Link]) -> dict[str, float] | None:
+    """From the arrival of what interrupts to silence and a queued truncation, by the media."""
+    media: list[Any] = [link.media for link in links]  # type: ignore[attr-defined]
+    took = sorted(one.seconds * 1e6 for each in media for one in each.stats().recent)
+    if not took:
+        return None
+    return {"p50": took[len(took) // 2], "p99": took[int(len(took) * 0.99)], "max": took[-1]}
 
 
 async def _hold(loop: Loop) -> None:

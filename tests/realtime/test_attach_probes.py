@@ -14,7 +14,7 @@ from support.attached import counter, listening, reached, sent_audio, session_wi
 from support.realtime_live import AGENT, eventually, opened, until
 from support.sessions import MANUAL
 from voxloop import audio, realtime, testing
-from voxloop._errors import AudioFormatError, VoxloopError, WavError
+from voxloop._errors import AudioFormatError, ConcurrencyError, VoxloopError, WavError
 from voxloop.agents import Agent
 from voxloop.testing import script as s
 
@@ -142,6 +142,30 @@ async def test_media_are_let_go_and_attached_again_and_go_on() -> None:
                 assert media.stats().played_frames == (4_800, 7_200)[number]
     assert sent_audio(server) == sound
     assert server.violations == []
+
+
+async def test_of_two_that_attach_at_once_one_is_refused() -> None:
+    class Slow:
+        async def open_sink(self) -> audio.MediaSink:
+            await trio.sleep(0.05)
+            return await audio.NullSink().open_sink()
+
+    refused: list[ConcurrencyError] = []
+    async with session_with(s.conversation(s.Say("a b c"))) as (server, session):
+
+        async def attach() -> None:
+            try:
+                async with session.attach(sink=Slow()) as media:
+                    await session.send_message("Go on.")
+                    await reached(lambda: media.stats().played_frames > 4_800)
+            except ConcurrencyError as error:
+                refused.append(error)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(attach)
+            nursery.start_soon(attach)
+        assert server.violations == []
+    assert len(refused) == 1
 
 
 async def test_leaving_the_session_while_it_plays_is_quick_and_leaves_a_whole_file(

@@ -211,6 +211,23 @@ async def test_blocks_that_a_device_asks_for_late_are_counted(pulse: Server) -> 
     assert after.worst_down >= 0.2
 
 
+async def test_what_a_speaker_has_played_is_recorded(pulse: Server, tmp_path: Path) -> None:
+    async with session_with(long_answer()) as (server, session):
+        async with session.record(tmp_path / "call") as recording:
+            async with session.attach(sink=audio.Speaker(latency_ms=500)) as media:
+                await session.send_message("Go on.")
+                await reached(lambda: media.stats().played_frames >= 24_000)
+                await session.interrupt()
+                cut = await server.wait_for("conversation.item.truncate")
+        assert recording.dropped == 0
+    both = audio.read_wav(tmp_path / "call.wav")
+    heard = sounding(np.frombuffer(bytes(both), "<i2").reshape(-1, 2)[:, 1].astype(np.float64))
+    # What the sound server held when it was cut is not part of it.
+    assert heard.size / 24 == pytest.approx(int(str(cut["audio_end_ms"])), abs=5)
+    assert frequency(heard, 24_000) == pytest.approx(440.0, abs=1.5)
+    assert worst_gap_ms(heard, 24_000) < 2.0
+
+
 async def test_a_speaker_that_ran_dry_holds_more(pulse: Server) -> None:
     def held() -> int:
         """Microseconds of our sound that the server holds."""
