@@ -196,8 +196,8 @@ async def test_images_of_bytes_come_through_a_lost_connection() -> None:
         assert server.violations == []
 
 
-def image(d: Driver, number: int) -> None:
-    """An image with a text, which the server shows without its bytes."""
+def image(d: Driver, number: int, shown: list[dict[str, str]] | None = None) -> None:
+    """An image with a text, of which the server shows this, or nothing of its content."""
     name = f"m{number}"
     content = [
         rt.ContentPart(type="input_text", text="This."),
@@ -205,8 +205,8 @@ def image(d: Driver, number: int) -> None:
     ]
     item = rt.Item(type="message", role="user", id=name, content=content)
     d.feed(inputs.AddItem(item, None, False, d.at))
-    shown = {"id": name, "type": "message", "role": "user"}
-    d.server("conversation.item.added", item=shown, previous_item_id=None)
+    told = {"id": name, "type": "message", "role": "user", "content": shown}
+    d.server("conversation.item.added", item=told, previous_item_id=None)
 
 
 def test_of_too_many_images_the_oldest_are_lost_and_counted() -> None:
@@ -215,7 +215,7 @@ def test_of_too_many_images_the_oldest_are_lost_and_counted() -> None:
         image(d, number)
     d.feed(inputs.DeleteItem("m3", d.at))
     d.server("conversation.item.deleted", item_id="m3")
-    assert sum(len(p.image_url or "") for p in d.state.images.parts.values()) == len(URL)
+    assert list(d.state.images.parts) == ["m2"]
     image(d, 4)
     d.lose()
     d.tick(0.5)
@@ -229,6 +229,28 @@ def test_of_too_many_images_the_oldest_are_lost_and_counted() -> None:
         ["input_text"],
         ["input_text", "input_image"],
         ["input_text", "input_image"],
+    ]
+
+
+def test_an_image_that_the_server_shows_elsewhere_or_not_at_all_is_sent_again() -> None:
+    d = Driver().start()
+    for number, shown in enumerate(
+        (
+            [{"type": "input_text", "text": "This."}],
+            [{"type": "input_image"}, {"type": "input_text", "text": "This."}],
+        )
+    ):
+        image(d, number, shown)
+    d.lose()
+    d.tick(0.5)
+    d.clear()
+    d.open()
+    (event,) = d.of(realtime.ReconnectedEvent)
+    assert event.lost_items == 0
+    contents = [e["item"]["content"] for e in d.sent if e["type"] == "conversation.item.create"]
+    assert [[part.get("image_url") for part in parts] for parts in contents] == [
+        [None, URL],
+        [URL, None],
     ]
 
 

@@ -174,7 +174,7 @@ async def test_a_reader_of_many_events_lets_others_have_a_turn() -> None:
         for _ in range(10 * IN_A_ROW):
             await subscription.__anext__()
         nursery.cancel_scope.cancel()
-    assert len(turns) >= 10
+    assert len(turns) >= 9, "in between any two runs of it, in whatever order they begin"
 
 
 async def test_a_cancel_of_an_iteration_loses_nothing() -> None:

@@ -39,7 +39,10 @@ def _taken(step: Step, item: rt.Item) -> rt.Item:
     waiting = tuple(create for create in backlog.creates if create.item.id != item.id)
     step.update(backlog=replace(backlog, creates=waiting))
     step.state = replace(step.state, images=images.keep(step.state.images, ours))
-    return item if item.content else msgspec.structs.replace(item, content=ours.content)
+    shown = {part.type for part in item.content or ()}
+    if item.content and ("input_image" in shown or ours.id not in step.state.images.parts):
+        return item
+    return msgspec.structs.replace(item, content=ours.content)  # servers may leave it out
 
 
 def _output(step: Step, call_id: str, item: rt.Item) -> None:

@@ -8,7 +8,7 @@ heard, calls with their outputs. Then what the server had not confirmed: items, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -129,10 +129,8 @@ def _item(entry: HistoryItem, sound: Segment | None, images: Images) -> rt.Item 
         parts = [rt.ContentPart(type="output_text", text=text)] if text else []
         status = "incomplete" if entry.status == "incomplete" else "completed"
     else:
-        told = [
-            _user_part(part, images.parts.get((entry.id, index)))
-            for index, part in enumerate(entry.content)
-        ]
+        kept = iter(images.parts.get(entry.id, ()))  # servers may show them at another place
+        told = [_user_part(part, kept) for part in entry.content]
         parts = [part for part in told if part is not None]
         status = "completed"
         if not parts and sound is not None:
@@ -155,10 +153,10 @@ def _call(entry: HistoryItem) -> rt.Item | None:
     )
 
 
-def _user_part(part: HistoryPart, image: rt.ContentPart | None) -> rt.ContentPart | None:
+def _user_part(part: HistoryPart, kept: Iterator[rt.ContentPart]) -> rt.ContentPart | None:
     if part.type == "image":
         if not part.image_url or part.image_url == "data:":
-            return image
+            return next(kept, None)
         return rt.ContentPart(type="input_image", image_url=part.image_url)
     return rt.ContentPart(type="input_text", text=part.text) if part.text else None
 

@@ -344,7 +344,13 @@ class Runner:
         """Handle a frame; False if it came on a connection that is not in use."""
         if connection is not self._connector.current or self.state.line.epoch != connection.epoch:
             return False
-        self._take(frame)
+        try:
+            self._take(frame)
+        except Exception:
+            # A step that fails has changed nothing: the session goes on without this frame.
+            _log.exception("a frame of the server could not be handled")
+            failure = ProtocolError("a frame of the server could not be handled; see the log")
+            self.events.publish(ErrorEvent(error=failure, at=frame[1]))
         return True
 
     async def give_way(self) -> None:
@@ -352,15 +358,6 @@ class Runner:
         await self.events.give_way()
 
     def _take(self, frame: Frame) -> None:
-        try:
-            self._handle(frame)
-        except Exception:
-            # A step that fails has changed nothing: the session goes on without this frame.
-            _log.exception("a frame of the server could not be handled")
-            failure = ProtocolError("a frame of the server could not be handled; see the log")
-            self.events.publish(ErrorEvent(error=failure, at=frame[1]))
-
-    def _handle(self, frame: Frame) -> None:
         data, at = frame
         given: inputs.Input
         if isinstance(data, AudioDelta):
