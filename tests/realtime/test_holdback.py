@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import trio
 import trio.testing
 
+from support.realtime_cast import ITEMS, SLOT_NUMBERS
 from support.realtime_driver import Driver
+from support.realtime_judge import Judge
+from support.realtime_orders import OURS, THEIRS
 from support.sessions import only, until
 from voxloop import audio, realtime, testing
 from voxloop._errors import ConfigError
@@ -273,3 +278,64 @@ def test_it_is_off_unless_it_is_asked_for() -> None:
     d.created()
     say(d, "gold ", 100)
     assert lengths(d) == [100]
+
+
+def word(j: Judge, item: str, response: str) -> None:
+    j.brought.add(response)
+    kind = "response.output_audio_transcript.delta"
+    j.d.part(kind, item=item, response=response, delta="some words ")
+
+
+def held_moves(j: Judge, random_: random.Random) -> list[Callable[[], object]]:
+    """What happens only where sound is held."""
+    slots = [n for n in SLOT_NUMBERS if j.response(n) in j.d.state.turn.responses]
+    slot = random_.choice(slots or SLOT_NUMBERS)
+    response, name = j.response(slot), random_.choice(ITEMS)
+    item = f"{name}:{response}"
+    length, whole = random_.randint(1, 40), random_.random() < 0.3
+    event = GuardrailTrippedEvent(
+        stage="output", guardrails=("g",), text="t", message="m", item_id=item, response_id=response
+    )
+    action = random_.choice(("cancel", "event"))
+    passed = inputs.Passed(response, item, length, whole, j.d.at)
+    ours: list[Callable[[], object]] = [
+        lambda: j.d.feed(passed),
+        lambda: j.d.feed(inputs.Tripped(replace(event, action=action), None, j.d.at)),
+    ]
+    theirs: list[Callable[[], object]] = [
+        lambda: j.audio(slot, name, random_.randint(1, 900)),
+        lambda: word(j, item, response),
+        lambda: j.d.part("response.output_audio.done", item=item, response=response),
+    ]
+    return [*ours, *theirs, *theirs] if j.up else ours
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_in_any_order_all_that_holds_without_it_holds_with_it(part: int) -> None:
+    held = 0
+    for seed in range(part, 400, 4):
+        random_ = random.Random(seed)
+        config = RunConfig(hold_audio=True, output_guardrails=(guard(),))
+        j = Judge(config)
+        try:
+            for _ in range(random_.choice((10, 20, 60))):
+                if random_.random() < 0.7:
+                    random_.choice(held_moves(j, random_))()
+                else:
+                    random_.choice([*OURS, *(THEIRS if j.up else ())])(j, random_)
+                j.check()
+                if j.over:
+                    break
+                held += sum(len(hold.sounds) for hold in j.d.state.holds.values())
+            for response_id, hold in tuple(j.d.state.holds.items()):
+                for item_id in {sound.event.item_id for sound in hold.sounds}:
+                    j.d.feed(inputs.Passed(response_id, item_id, 99, True, j.d.at))
+                    j.check()
+            assert not any(hold.sounds for hold in j.d.state.holds.values())
+            assert j.d.state.holds.keys() <= j.d.state.turn.responses.keys()
+            open_ends = {name for name, count in j.balance.items() if count}
+            assert open_ends == j.d.state.turn.responses.keys()
+        except Exception as error:
+            error.add_note(f"with the seed {seed}")
+            raise
+    assert held > 50

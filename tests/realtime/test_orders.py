@@ -93,10 +93,14 @@ class Orders(RuleBasedStateMachine):
     def updated(self) -> None:
         self.j.d.server("session.updated", session={"type": "realtime"})
 
-    @precondition(lambda self: self.j.up and self.j.d.state.link.pending)
+    @precondition(lambda self: self.j.up and self.later_updates())
     @rule()
     def update_refused(self) -> None:
-        self.j.d.error("invalid_value", event_id=self.j.d.state.link.pending[0].event_id)
+        self.j.d.error("invalid_value", event_id=self.later_updates()[0])
+
+    def later_updates(self) -> list[str]:
+        """Updates without an answer but for the first of a connection, which would end it all."""
+        return [update.event_id for update in self.j.d.state.link.pending if not update.initial]
 
     @precondition(lambda self: self.j.up and self.j.asked)
     @rule(code=st.sampled_from(["conversation_already_has_active_response", "invalid_value"]))

@@ -162,3 +162,14 @@ def test_what_a_transcript_tells_beside_the_words_is_passed_on() -> None:
     assert last.languages == ("en",)
     (told,) = d.of(realtime.TranscriptSegmentEvent)
     assert (told.speaker, told.text, told.start, told.end) == ("A", "Hi", 0.5, 1.0)
+
+
+def test_an_item_at_the_front_is_there_though_the_server_names_nothing_before_it() -> None:
+    d = Driver().start()
+    entered(d, [{"type": "input_text", "text": "first"}])
+    item = rt.Item(type="message", id="s1", role="system")
+    d.feed(inputs.AddItem(item, "root", False, d.at))
+    made = {"id": "s1", "type": "message", "role": "system", "content": []}
+    for kind in ("added", "done"):
+        d.server(f"conversation.item.{kind}", item=made, previous_item_id=None)
+    assert [entry.id for entry in d.state.history.current()] == ["s1", "u1"]

@@ -222,7 +222,7 @@ class Judge:
             assert event.response_id not in self.stopped, "words after an interruption"
         elif isinstance(event, AudioInterruptedEvent):
             self.stopped.add(self.owner[event.item_id])
-            if self.active is not None:
+            if self.active is not None and event.cause != "guardrail":
                 self.stopped.add(self.active)
         elif isinstance(event, AgentStartEvent):
             self.balance[event.response_id] += 1

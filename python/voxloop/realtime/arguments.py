@@ -165,6 +165,10 @@ def response_params(
         reasoning=None if effort is None else {"effort": effort},
         prompt=_plain(prompt),
     )
+    try:
+        rt.encode(rt.ResponseCreate(response=params))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ConfigError(f"these settings cannot be told as JSON: {error}") from None
     return None if params == rt.ResponseParams() else params
 
 

@@ -100,14 +100,14 @@ class AudioInterruptedEvent:
         item_id: The message that was playing.
         heard_ms: How much of it was played.
         content_index: Index of the part of the message.
-        received_ms: How much of it had come; None where the media keep that account.
+        received_ms: How much of it had come.
         cause: ``"speech"`` of the user, the ``"application"``, or a ``"guardrail"``.
     """
 
     item_id: str
     heard_ms: int
     content_index: int = 0
-    received_ms: float | None = None
+    received_ms: float = 0.0
     cause: InterruptionCause = "application"
     at: float = 0.0
 

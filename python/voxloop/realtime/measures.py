@@ -60,10 +60,11 @@ def turn(metrics: TurnMetrics) -> dict[str, float]:
 
 def interruption(event: AudioInterruptedEvent) -> dict[str, float]:
     """How far the sound had come, and where the conversation was cut."""
-    measured: dict[str, float] = {"played_ms": event.heard_ms, "truncate_ms": event.heard_ms}
-    if event.received_ms is not None:
-        measured["received_ms"] = event.received_ms
-    return measured
+    return {
+        "played_ms": event.heard_ms,
+        "received_ms": event.received_ms,
+        "truncate_ms": event.heard_ms,
+    }
 
 
 def ending(end: End) -> dict[str, object]:

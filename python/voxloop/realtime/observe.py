@@ -264,7 +264,7 @@ class Observer:
                 "realtime.tool.result",
                 {
                     "duration_ms": event.duration * 1000.0,
-                    "output_bytes": len(event.output.encode()),
+                    "output_bytes": len(event.output.encode(errors="replace")),
                 },
                 {"tool": event.name, "call_id": event.call_id, "outcome": event.status},
                 span,

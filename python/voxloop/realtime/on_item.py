@@ -24,10 +24,18 @@ def entered(
     asks = event.item.type == "mcp_approval_request"
     if asks and not isinstance(event, rt.ConversationItemDone):
         _asks(step, event.item)
+    previous = event.previous_item_id or _front(step, item_id)
     item = _taken(step, event.item)
-    found = history.upsert(step.state.history, item, event.previous_item_id)
+    found = history.upsert(step.state.history, item, previous)
     if found is not None:
         step.history(*found)
+
+
+def _front(step: Step, item_id: str) -> str | None:
+    """``"root"`` for an item that was put at the front: nothing is before it to be named."""
+    creates = step.state.backlog.creates
+    ours = next((create for create in creates if create.item.id == item_id), None)
+    return "root" if ours is not None and ours.previous_item_id == "root" else None
 
 
 def _taken(step: Step, item: rt.Item) -> rt.Item:

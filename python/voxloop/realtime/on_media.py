@@ -45,6 +45,7 @@ def cut(step: Step, given: inputs.MediaCut) -> None:
                 item_id=first.item_id,
                 heard_ms=first.heard_ms,
                 content_index=first.content_index,
+                received_ms=first.received_ms,
                 cause=given.cause if found.reason == "application" else "speech",
                 at=step.at,
             )

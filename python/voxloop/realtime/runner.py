@@ -66,6 +66,10 @@ class Runner:
     """Connection that they are bound to."""
     follower: Follower | None = None
     """Enters what they carry past this thread."""
+    _frames_wanted = False
+    """Someone reads or records all frames."""
+    _error: VoxloopError | None = None
+    """What ended the session."""
 
     def __init__(
         self,
@@ -86,8 +90,6 @@ class Runner:
         self.work = Workshop(self, nursery, context, state.config)
         self._timer = _Timer()
         self._quick = quick.Quick()
-        self._frames_wanted = False
-        self._error: VoxloopError | None = None
 
     @property
     def input_format(self) -> WireFormat:

@@ -44,6 +44,11 @@ class Subscription(Generic[T]):
     event.
     """
 
+    _ended = False
+    """Nothing more can come."""
+    _error: VoxloopError | None = None
+    """What is raised then."""
+
     def __init__(
         self,
         droppable: Callable[[T], int],
@@ -64,8 +69,6 @@ class Subscription(Generic[T]):
         self._wake: trio.Event | None = None
         self._reading = False
         self._row = IN_A_ROW - 1
-        self._ended = False
-        self._error: VoxloopError | None = None
 
     @property
     def dropped(self) -> int:
