@@ -139,6 +139,7 @@ async def burst(client: Client) -> None:
 async def paced(client: Client) -> None:
     """20 ms up and down: CPU, lateness, and who holds the pace."""
     orders, run, count = client.orders, client.orders["run"], client.orders["sessions"]
+    ramp()  # takes a second, which the clients that send by themselves do not spend
     query = {"mode": "paced", "frames": 1_000_000, "check": 1, "warm_ms": int(WARM * 1000)}
     async with client.sessions(count, url(orders, run, **query), timed=True) as opened:
         sinks, links, spawn = opened
