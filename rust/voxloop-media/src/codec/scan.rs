@@ -207,8 +207,8 @@ impl<'a> Members<'a> {
 /// vectorised.
 fn has_control(bytes: &[u8]) -> bool {
     let (blocks, rest) = bytes.as_chunks::<32>();
-    let found = |block: &[u8]| block.iter().fold(false, |found, &byte| found | (byte < 0x20));
-    blocks.iter().any(|block| found(block)) || found(rest)
+    let count = |block: &[u8]| block.iter().map(|&byte| u8::from(byte < 0x20)).sum::<u8>();
+    blocks.iter().any(|block| count(block) > 0) || count(rest) > 0
 }
 
 #[cfg(test)]
