@@ -4,7 +4,7 @@ from typing import Literal, Self, TypeAlias, TypedDict, final
 
 import numpy as np
 import numpy.typing as npt
-from typing_extensions import Buffer
+from typing_extensions import Buffer, disjoint_base
 
 _Encoding: TypeAlias = Literal["pcm16", "float32"]
 _Quality: TypeAlias = Literal["high", "low_latency"]
@@ -758,6 +758,7 @@ class SseParser:
     def __new__(cls) -> Self: ...
     def feed(self, data: bytes) -> list[tuple[str, str, str]]: ...
 
+@disjoint_base
 class Splitter:
     def __new__(
         cls,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ from support.voice_runs import (
 from voxloop import Agent, voice
 from voxloop._errors import ApiError, NetworkTimeout, SpeechToTextError
 from voxloop.testing import ScriptedLLM, ScriptedSTT, ScriptedTTS
+from voxloop.voice.conversation import Conversation
+from voxloop.voice.turnwork import HeardTurn
 
 
 def says(text: object) -> voice.SimpleWorkflow:
@@ -218,3 +221,23 @@ async def test_speech_breaks_the_rest_of_a_lost_model_off() -> None:
         assert talking.ended(1) == "interrupted"
     assert not talking.of(voice.ErrorEvent)
     assert [item["role"] for item in workflow.history] == ["user"]
+
+
+class Hearing(Conversation):
+    """Hears one turn."""
+
+    async def _hear(self, deliver: Any) -> None:
+        await deliver(HeardTurn(turn_id=2, text="word", end_of_speech=0.0))
+
+
+async def test_a_turn_that_nobody_takes_any_more_is_no_error_of_its_own() -> None:
+    """Answering has failed, and the queue is closed: that error is on its way, not another."""
+    run = SimpleNamespace(floor=SimpleNamespace(input_ended=lambda: None))
+    engines: Any = SimpleNamespace(config=voice.Config())
+    hearing = Hearing(engines, run, voice.StreamedAudioInput())  # type: ignore[arg-type]
+    send, turns = trio.open_memory_channel[Any](1)
+    turns.close()
+    with trio.move_on_after(0.2) as scope:
+        await hearing._listen(send)
+    assert scope.cancelled_caught, "it waits to be cancelled"
+    assert hearing._lost is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, cast, get_args
 
 from voxloop._errors import ConfigError
 
@@ -109,7 +109,8 @@ class TTSSettings:
         _check_number("speed", self.speed, MIN_SPEED, MAX_SPEED)
         voice = self.voice
         if isinstance(voice, Mapping) and set(voice) == {"id"}:
-            object.__setattr__(self, "voice", CustomVoice(voice["id"]))
+            given = cast("Mapping[str, str]", voice)
+            object.__setattr__(self, "voice", CustomVoice(given["id"]))
         elif voice is not None and not isinstance(voice, (str, CustomVoice)):
             raise ConfigError(f"voice is {voice!r}; give a name, or CustomVoice(id)")
 
@@ -132,7 +133,10 @@ def _check_number(name: str, value: object, least: float, most: float) -> None:
 def _texts(name: str, value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         raise ConfigError(f"{name} is one text; give a tuple of texts")
-    texts = tuple(value) if isinstance(value, Iterable) else (None,)
-    if value is not None and not all(isinstance(text, str) for text in texts):
+    if value is None:
+        return ()
+    given = list(cast("Iterable[object]", value)) if isinstance(value, Iterable) else [None]
+    texts = tuple(text for text in given if isinstance(text, str))
+    if len(texts) < len(given):
         raise ConfigError(f"{name} is {value!r}; give a tuple of texts")
-    return () if value is None else texts
+    return texts

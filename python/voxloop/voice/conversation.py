@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import trio
@@ -15,7 +16,7 @@ from voxloop.voice.answer import Engines, text_of
 from voxloop.voice.config import Speech
 from voxloop.voice.input import StreamedAudioInput
 from voxloop.voice.listening import Deliver, Ears, listen_by_hand, listen_locally
-from voxloop.voice.speech import Run
+from voxloop.voice.speech import Run, hand_on
 from voxloop.voice.streaming import listen_to_stream
 from voxloop.voice.turnwork import HeardTurn, TurnWork
 
@@ -134,11 +135,12 @@ class Conversation:
     async def _listen(self, turns: trio.MemorySendChannel[_Heard]) -> None:
         async with turns:
             try:
-                await self._hear(turns.send)
+                # Where answering has failed, its error is on its way, and nobody takes turns.
+                await self._hear(partial(hand_on, turns))
             except Exception as error:
                 self._lost = error
                 self._run.floor.input_ended()
-                await turns.send(_Lost(error))
+                await hand_on(turns, _Lost(error))
             finally:
                 self._run.floor.input_ended()
 
