@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 
-from voxloop import realtime, testing
+from voxloop import realtime, telemetry, testing
 from voxloop._errors import NetworkError, NetworkTimeout, UseAfterClose, VoxloopError
 from voxloop.agents import Agent
 from voxloop.providers import OpenAI
@@ -178,11 +178,19 @@ async def test_the_first_connection_is_tried_again_where_that_may_help() -> None
     plan = s.Script(upgrades=(s.Refusal(status=503), s.Refusal(status=429), None))
     async with testing.RealtimeServer(plan) as server:
         model = realtime.ModelConfig(reconnect=realtime.Reconnect(base=0.01))
-        async with realtime.open_session(
-            AGENT, provider=server.provider(), model_config=model
-        ) as session:
-            await session.send_message("Hello?", respond=False)
-            await server.wait_for("conversation.item.create")
+        told: list[object] = []
+        telemetry.attach_many(
+            "first", ["realtime.session.start"], lambda _name, _values, data: told.append(data)
+        )
+        try:
+            async with realtime.open_session(
+                AGENT, provider=server.provider(), model_config=model
+            ) as session:
+                await session.send_message("Hello?", respond=False)
+                await server.wait_for("conversation.item.create")
+        finally:
+            telemetry.detach("first")
+        assert "'attempt': 3" in str(told)
         assert len(server.paths) == 3
         assert len(server.peers) == 1
 

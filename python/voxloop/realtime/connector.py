@@ -190,6 +190,8 @@ class Connector:
         self._target = target
         self._scopes: dict[int, trio.CancelScope] = {}
         self._keep = False
+        self.attempts = 0
+        """How often the first connection was tried."""
         self.begun = trio.Event()
         """Set when the session has told the first connection what it is for."""
         self.current: Connection | None = None
@@ -221,14 +223,14 @@ class Connector:
                 await connection.serve(owner)
 
     async def _first(self, stack: AsyncExitStack) -> RealtimeTransport:
-        began, attempt = trio.current_time(), 0
+        began = trio.current_time()
         while True:
-            attempt += 1
+            self.attempts += 1
             try:
                 return await stack.enter_async_context(self._provider.realtime(self._target))
             except VoxloopError as error:
                 spent = trio.current_time() - began
-                delay = self._policy.first_delay(attempt, error, spent)
+                delay = self._policy.first_delay(self.attempts, error, spent)
                 if delay is None:
                     raise
                 _log.info("no connection (%s); another attempt in %.2f s", error.code, delay)

@@ -78,6 +78,7 @@ class Observer:
         agent: str,
         connect_seconds: float,
         transport: object = None,
+        attempts: int = 1,
     ) -> None:
         """The connection stands; it is told once the server has given the session an id."""
         if not telemetry.enabled("realtime.session.start"):
@@ -91,7 +92,7 @@ class Observer:
             "model": model,
             "agent": agent,
             "transport": kind,
-            "attempt": 1,
+            "attempt": attempts,
         }
         self._start = (measured, about)
 

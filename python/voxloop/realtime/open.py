@@ -74,7 +74,8 @@ async def open_session(
     where = target.target(agent.model)
     began = time.monotonic()
     async with open_nursery() as nursery:
-        runner = Runner(state, Connector(chosen, where, target.reconnect), nursery, run_context)
+        connector = Connector(chosen, where, target.reconnect)
+        runner = Runner(state, connector, nursery, run_context)
         await runner.connect()
         session = Session(runner)
         runner.observer.started(
@@ -82,6 +83,7 @@ async def open_session(
             agent=agent.name,
             connect_seconds=time.monotonic() - began,
             transport=runner.transport,
+            attempts=connector.attempts,
         )
         try:
             runner.start()
