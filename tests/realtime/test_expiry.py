@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from support.realtime_driver import Driver
 from support.realtime_live import eventually, only, opened, until
 from voxloop import audio, realtime, testing
+from voxloop.realtime import effects
 from voxloop.testing import script as s
 
 FRAME = 480
@@ -129,3 +131,16 @@ async def test_an_expiry_within_an_answer_lets_what_has_come_be_heard(tmp_path: 
     assert whole[: -len(short)] == answer[: len(whole) - len(short)], "none of it is left out"
     assert len(whole) == 2 * played
     assert len(whole) - len(short) > 48_000 * 4
+
+
+def test_the_change_is_made_as_soon_as_no_answer_is_expected_any_more() -> None:
+    d = Driver().start()
+    d.expires_in(10.0)
+    d.tick(5.5)
+    assert d.did(effects.Dial)
+    d.committed()  # the server will answer, or so it seems
+    d.open()
+    assert d.of(realtime.ReconnectedEvent) == []
+    d.tick(2.5)  # it does not
+    (change,) = d.of(realtime.ReconnectedEvent)
+    assert change.planned

@@ -203,9 +203,9 @@ def _settle(work: Step) -> None:
         return
     if work.state.holds:
         on_hold.settle(work)
-    line.renew(work)
     toolcalls.speak_when_idle(work)
     responses.release(work)
+    line.renew(work)  # once nothing is expected any more: sound that goes up settles nothing
     _note_audio(work)
     state = work.state
     if state.playback.items:
