@@ -19,9 +19,9 @@ from voxloop.testing import script as s
 
 FRAME = 480
 """Samples of one block of 20 ms: the gap that is allowed."""
-ENDS_AFTER = 5.0
+ENDS_AFTER = 10.0
 """Seconds that the server gives a session. Half of it goes by before the change is begun."""
-FIRST, SECOND = 8.0, 1.5
+FIRST, SECOND = 12.0, 1.5
 """Seconds of the answers. The first is still heard seconds after the change, on any machine."""
 
 
@@ -56,7 +56,7 @@ async def test_an_expiry_leaves_no_gap_in_what_a_sink_plays(planned: bool, tmp_p
     said = counter(7.0)
     error = {"type": "x", "code": "session_expired", "message": "60 minutes are over."}
     ends = (
-        s.Pause(ENDS_AFTER / 2),
+        s.UntilSent("response.done"),  # however long that took
         s.Emit({"type": "error", "error": error}),
         s.Close(1001, "Your session hit the maximum duration of 60 minutes."),
     )
@@ -130,7 +130,7 @@ async def test_an_expiry_within_an_answer_lets_what_has_come_be_heard(tmp_path: 
     assert whole.endswith(short)
     assert whole[: -len(short)] == answer[: len(whole) - len(short)], "none of it is left out"
     assert len(whole) == 2 * played
-    assert len(whole) - len(short) > 48_000 * 4
+    assert len(whole) - len(short) > 48_000
 
 
 def test_the_change_is_made_as_soon_as_no_answer_is_expected_any_more() -> None:
