@@ -96,9 +96,11 @@ def deadline(state: State) -> float | None:
     """The next time at which a `Tick` is wanted, None if none is."""
     if state.link.over:
         return None
-    times = [call.deadline for call in state.tools.calls.values() if call.status != "answered"]
+    times = [state.sequencer.expected_until, line.deadline(state)]
+    if state.tools.running:  # else the calls are hundreds of answered ones
+        calls = state.tools.calls.values()
+        times += [call.deadline for call in calls if call.status != "answered"]
     times += [update.deadline for update in state.link.pending if update.handover is not None]
-    times += [state.sequencer.expected_until, line.deadline(state)]
     times += [gate.until for gate in state.gates.values()]
     times.append(_silent_at(state))
     if state.turn.shown == "speaking" and not _sounding(state):
