@@ -54,6 +54,9 @@ async def spoken(
     ):
         await session.send_message("Go.")
         events = await until(session, AgentEndEvent)
+        if only(events, GuardrailTrippedEvent) and action == "cancel":
+            with trio.fail_after(10):  # else the server may be gone before it has read it
+                await server.wait_for("conversation.item.truncate")
     assert server.violations == []
     return events, server
 
@@ -65,7 +68,7 @@ def heard_ms(events: list[realtime.Event]) -> float:
 async def test_not_a_sample_beyond_the_words_that_passed_is_handed_out() -> None:
     seen: list[str] = []
     events, server = await spoken(guard(seen=seen))
-    assert seen[0] == FIRST.strip()
+    assert seen[0].startswith(FIRST.strip())  # a check takes all the words that are there by then
     assert len(only(events, GuardrailTrippedEvent)) == 1
     # Each word is a quarter of a second: the five of the first sentence at most, all before it.
     assert heard_ms(events) <= 5 * 250.0
