@@ -33,7 +33,7 @@ HAPPENS = (
     "sent conversation.item.truncate",
     "sent response.cancel",
     "sent response.create",
-    "sound the quick way",
+    "inputs the quick way",
 )
 """What must be among the orders, if there are many."""
 SLOTS = st.sampled_from(SLOT_NUMBERS)
