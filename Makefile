@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml -o -name build.rs)
 SAY := @printf '\n== %s\n'
 
-.PHONY: help demo test test-rust test-python soak-reconnect soak-orders soak-lives soak-handoffs test-pythons test-peers lint format wheel bench-bridge bench-first-audio bench-audio soak-voice bench-splitter bench-voice autobahn bench-transport bench-rubato clean
+.PHONY: help demo test test-rust test-python soak-reconnect soak-orders soak-lives soak-handoffs soak-lives test-pythons test-peers lint format wheel bench-bridge bench-first-audio bench-audio soak-voice bench-splitter bench-voice autobahn bench-transport bench-rubato clean
 
 help: ## Show the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
