@@ -53,7 +53,7 @@ test-python: $(VENV)/.test
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 soak-reconnect: $(VENV)/.test ## A thousand connections lost at random moments (some minutes)
-	@VOXLOOP_RECONNECTS=$${VOXLOOP_RECONNECTS:-1000} $(BIN)/python -m pytest --timeout 3600 -s tests/realtime/test_lost_connections.py
+	@VOXLOOP_RECONNECTS=$${VOXLOOP_RECONNECTS:-1000} $(BIN)/python -m pytest --timeout 3600 -o faulthandler_timeout=0 -s tests/realtime/test_lost_connections.py
 
 soak-orders: $(VENV)/.test ## A million random orders of events, commands and losses (an hour)
 	@VOXLOOP_ORDERS=$${VOXLOOP_ORDERS:-1000000} $(BIN)/python -m pytest --timeout 36000 -o faulthandler_timeout=0 -s -p no:xdist tests/realtime/test_orders.py -k random
