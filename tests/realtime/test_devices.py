@@ -8,14 +8,14 @@ import re
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import trio
 
+from support.attached import reached, session_with
 from support.pulse import (
     RATE,
     Server,
@@ -27,7 +27,7 @@ from support.pulse import (
     tone,
     worst_gap_ms,
 )
-from support.sessions import GREETER, MANUAL
+from support.sessions import MANUAL
 from voxloop import _native, audio, realtime, testing
 from voxloop._errors import AudioFormatError, DeviceError
 from voxloop.testing import script as s
@@ -42,23 +42,6 @@ def pulse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     with pulse_server(folder) as server:
         monkeypatch.setenv("PULSE_SERVER", server.address)
         yield server
-
-
-@asynccontextmanager
-async def session_with(
-    plan: s.Script, config: realtime.RunConfig | None = None
-) -> AsyncIterator[tuple[testing.RealtimeServer, realtime.Session]]:
-    with trio.fail_after(60):
-        async with testing.RealtimeServer(plan) as server:
-            async with realtime.open_session(
-                GREETER, provider=server.provider(), config=config
-            ) as session:
-                yield server, session
-
-
-async def reached(check: Callable[[], bool]) -> None:
-    while not check():  # noqa: ASYNC110 - it happens outside of trio
-        await trio.sleep(0.02)
 
 
 def sent_audio(server: testing.RealtimeServer) -> np.ndarray:

@@ -11,7 +11,7 @@ P = TypeVar("P")
 
 
 def replace(part: P, **changes: Any) -> P:
-    """A copy with other fields; of a struct at a fortieth of what a dataclass takes."""
+    """A copy with other fields; of a struct without a step in Python for each of them."""
     if isinstance(part, msgspec.Struct):
         return msgspec.structs.replace(part, **changes)
     return cast("P", dataclasses.replace(cast("Any", part), **changes))

@@ -3,8 +3,6 @@
 By default what was handed out is taken to play at once and without gaps, one item after the other,
 from the moment it came; so all that is known at a time follows from ``ends_at``, when the last of
 it will have been played. As soon as the application reports positions, those count instead.
-
-The ledger is made anew with every piece of sound, hence the structs: they are made in C.
 """
 
 from __future__ import annotations

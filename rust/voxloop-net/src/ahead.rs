@@ -29,7 +29,7 @@ pub(crate) struct Ahead {
 impl Ahead {
     /// Fills `buf` from what is there, or by `read`, which gets a larger buffer in a burst.
     ///
-    /// Returns what `read` has brought, for the books: an empty slice if it was not called.
+    /// `seen` is told what `read` has brought, for the books; what was read before is not told again.
     pub(crate) fn poll<F, G>(
         &mut self,
         buf: &mut ReadBuf<'_>,
