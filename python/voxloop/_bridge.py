@@ -84,6 +84,11 @@ class Outbox:
         self._native = native
         self._turn = trio.Lock()
 
+    @property
+    def crowded(self) -> bool:
+        """Whether senders wait for room: who comes now waits behind them."""
+        return self._turn.locked()
+
     def try_send(self, data: str | bytes) -> bool:
         """Queue one message now; False if there is no room, or if others wait for it.
 
@@ -105,14 +110,11 @@ class Outbox:
                 await trio.lowlevel.wait_readable(self._native.send_fileno())
 
 
-async def checkpoint() -> None:
-    """Let other tasks run and be cancelled here, at half the price of ``trio.sleep(0)``."""
-    await trio.lowlevel.checkpoint()
+checkpoint = trio.lowlevel.checkpoint
+"""Let other tasks run and be cancelled here, at half the price of ``trio.sleep(0)``."""
 
-
-async def cancellation_point() -> None:
-    """Be cancelled here, without a turn for other tasks: cheaper than a `checkpoint`."""
-    await trio.lowlevel.checkpoint_if_cancelled()
+cancellation_point = trio.lowlevel.checkpoint_if_cancelled
+"""Be cancelled here, without a turn for other tasks: cheaper than a `checkpoint`."""
 
 
 def notify_closing(*descriptors: int) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from functools import partial
+from typing import TYPE_CHECKING, Final, Self, cast
 
 import trio
 
@@ -169,6 +170,21 @@ class WebSocket:
         self._check_open()
         return self._outbox.try_send(data)
 
+    def try_append(self, data: bytes) -> bool:
+        """Queue ``input_audio_buffer.append`` with ``data``; False as in `try_send`.
+
+        The event is made on the other side: its text never exists in Python.
+
+        Args:
+            data: Sound in the format of the session's input, whole samples.
+
+        Raises:
+            ConnectionClosed: The connection has ended.
+            UseAfterClose: The block was left.
+        """
+        self._check_open()
+        return not self._outbox.crowded and self._native.try_append(data)
+
     def bind_media(self, media: MediaLink) -> int:
         """Let media talk over this connection, which must have been opened with ``decode_audio``.
 
@@ -286,8 +302,12 @@ async def open_websocket(
         await socket.aclose()
 
 
+_frame = cast("Callable[[_native.WebSocketItem], Frame]", partial(tuple.__new__, Frame))
+"""`Frame._make` without a call in Python, for floods."""
+
+
 def _frames(items: list[_native.WebSocketItem]) -> list[Frame]:
-    return [Frame._make(item) for item in items if isinstance(item, tuple)]
+    return list(map(_frame, items))
 
 
 def _let_go(native: _native.WebSocket) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Protocol, runtime_checkable
 
@@ -48,8 +48,8 @@ class Owner(Protocol):
         """Take one input."""
         ...
 
-    def take(self, connection: Connection, frame: Frame) -> bool:
-        """Handle a frame; False if the connection is not the one in use."""
+    def take(self, connection: Connection, frames: Sequence[Frame]) -> int:
+        """Handle frames for as long as the connection is the one in use; how many those were."""
         ...
 
     async def give_way(self) -> None:
@@ -94,7 +94,7 @@ class Connection:
         self.outbox = Outbox(transport)
         self.transport = transport
         self.keep_messages(keep)
-        self._held: deque[Frame] = deque()
+        self._held: list[Frame] = []
         self._heard = False
 
     async def aclose(self) -> None:
@@ -143,10 +143,9 @@ class Connection:
             if not self._heard:
                 self._heard = True
                 owner.feed(inputs.Heard(self.epoch, time.monotonic()))
-            self._held.extend(frames)
             # While another connection is in use, what came waits.
-            while self._held and owner.take(self, self._held[0]):
-                self._held.popleft()
+            waiting = [*self._held, *frames] if self._held else frames
+            self._held = waiting[owner.take(self, waiting) :]
             await owner.give_way()
             if len(self._held) > MAX_HELD:
                 early = NetworkError("the server sent events before it was told anything")

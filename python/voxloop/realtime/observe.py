@@ -181,7 +181,8 @@ class Observer:
                 self._responses.get(response_id),
             )
 
-    def _audio(self, event: AudioEvent, state: State) -> None:
+    def heard(self, event: AudioEvent, state: State) -> None:
+        """The application was given a piece of the answer's audio."""
         self._totals.audio_out_ms += event.audio.duration * 1000.0
         first = event.response_id not in self._heard
         self._heard.add(event.response_id)
@@ -208,13 +209,9 @@ class Observer:
     # -- what the application is told --------------------------------------------------------------
 
     def event(self, event: Event, state: State) -> None:
-        """The application was told."""
-        if type(event) is AudioEvent:
-            self._audio(event, state)
-        elif type(event) is not TranscriptEvent:
-            self._seldom(event, state)
-
-    def _seldom(self, event: Event, state: State) -> None:
+        """The application was told of something that is not sound."""
+        if type(event) is TranscriptEvent:
+            return
         match event:
             case AgentStartEvent():
                 self._response_started(event, state)

@@ -26,6 +26,15 @@ class Direct(Protocol):
         ...
 
 
+@runtime_checkable
+class DirectSound(Protocol):
+    """A transport that makes the events of the user's audio by itself."""
+
+    def try_append(self, data: bytes) -> bool:
+        """Queue ``input_audio_buffer.append`` with ``data``; False if it has no room now."""
+        ...
+
+
 class Outbox:
     """Frames on their way out.
 
@@ -40,6 +49,7 @@ class Outbox:
 
     def __init__(self, transport: object = None) -> None:
         self._direct = transport.try_send if isinstance(transport, Direct) else None
+        self._append = transport.try_append if isinstance(transport, DirectSound) else None
         self._queue: deque[str] = deque()
         self._bytes = 0
         self._row = 0
@@ -63,6 +73,15 @@ class Outbox:
             self._queue.append(data)
             self._bytes += len(data)
             self._filled.set()
+
+    def append(self, data: bytes) -> bool:
+        """Send a piece of the user's audio at once; False if it is to go the way of all frames."""
+        if self._append is None or self._queue or self._closed:
+            return False
+        try:
+            return self._append(data)
+        except VoxloopError:
+            return False  # as below
 
     def _sent(self, data: str) -> bool:
         if self._direct is None:

@@ -36,6 +36,29 @@ def appended(state: State, data: bytes) -> State | None:
     return replace(state, input=longer, ring=ring.append(state.ring, data))
 
 
+class Sent:
+    """Audio of the user that was sent and is not in the state yet: several pieces go in as one."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._bytes = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._pieces)
+
+    def add(self, data: bytes) -> bool:
+        """Keep a piece; whether it is time to enter what there is."""
+        self._pieces.append(data)
+        self._bytes += len(data)
+        return self._bytes >= ring.PIECE_BYTES
+
+    def entered(self, state: State) -> State:
+        """The state with all of it. Nothing else may have changed it since the first piece."""
+        longer = appended(state, b"".join(self._pieces))
+        self._pieces, self._bytes = [], 0
+        return state if longer is None else longer
+
+
 class Quick:
     """The ways for what the server sends; remembers which answer is being spoken.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import trio
 
@@ -18,22 +19,22 @@ from voxloop.realtime.connector import Connection, Connector
 from voxloop.realtime.events import AudioEvent, ErrorEvent, Event, InterruptionCause
 from voxloop.realtime.follow import Follower
 from voxloop.realtime.observe import Observer
+from voxloop.realtime.outbox import Outbox
 from voxloop.realtime.recording import Recording
 from voxloop.realtime.state import Backlog, State
 from voxloop.realtime.subscribers import Hub
 from voxloop.realtime.telephone import FORMATS, WireFormat
+from voxloop.realtime.timer import Timer
 from voxloop.realtime.work import Workshop
 from voxloop.tools import RunContext
 from voxloop.wire import realtime as rt
 
 GAP_BYTES = 16 * 1024 * 1024
 """Items and events, in JSON, that may wait for a connection that is lost; audio has its ring."""
-FOLLOW_SECONDS = 0.5
-"""How often the end of sound that goes on and on is looked for; the end of its response shows it
-sooner."""
-
 PING_SECONDS = 15.0
 """How often the round trip of the last ping is told, if nothing else brings it up before."""
+
+T = TypeVar("T")
 
 _log = logging.getLogger("voxloop.realtime")
 
@@ -78,9 +79,10 @@ class Runner:
         nursery: trio.Nursery,
         context: RunContext[Any],
     ) -> None:
-        self.state = state
-        self.events: Hub[Event] = Hub(_audio_bytes)
-        self.wire: Hub[WireEvent] = Hub(_wire_bytes)
+        self._state = state
+        self._sent = quick.Sent()
+        self.events: Hub[Event] = Hub()
+        self.wire: Hub[WireEvent] = Hub()
         self.observer = Observer(time.monotonic(), FORMATS[state.settings.output_format])
         self.context = context
         self._connector = connector
@@ -88,13 +90,20 @@ class Runner:
         self._gap = _Gap()
         self._nursery = nursery
         self.work = Workshop(self, nursery, context, state.config)
-        self._timer = _Timer()
+        self._timer = Timer()
         self._quick = quick.Quick()
+
+    @property
+    def state(self) -> State:
+        """What the reducer has made of everything so far."""
+        if self._sent:
+            self._state = self._sent.entered(self._state)
+        return self._state
 
     @property
     def input_format(self) -> WireFormat:
         """What the server takes of the user's sound; it never changes."""
-        return FORMATS[self.state.settings.input_format]
+        return FORMATS[self._state.settings.input_format]
 
     @property
     def wire_wanted(self) -> bool:
@@ -155,9 +164,9 @@ class Runner:
         """
         while True:
             connection = self._connector.current
-            if connection is not None and self.state.line.up:
+            if connection is not None and self._state.line.up:
                 await connection.outbox.room()
-            elif self._gap.nbytes > GAP_BYTES and not self.state.link.over:
+            elif self._gap.nbytes > GAP_BYTES and not self._state.link.over:
                 await self._gap.over.wait()
             else:
                 await checkpoint()
@@ -167,7 +176,7 @@ class Runner:
 
     async def audio_room(self) -> None:
         """The same for audio: without a connection the ring takes it, and nothing is waited for."""
-        if self.state.line.up:
+        if self._state.line.up:
             await self.room()
         else:
             await checkpoint()
@@ -175,7 +184,7 @@ class Runner:
 
     def check_open(self) -> None:
         """Raise what ended the session, if it is over."""
-        if not self.state.link.over:
+        if not self._state.link.over:
             return
         if self._error is None:
             raise UseAfterClose("the session is over: open another with realtime.open_session")
@@ -206,12 +215,24 @@ class Runner:
         Raises:
             VoxloopError: The session is over.
         """
+        state, connection = self._state, self._connector.current
+        if (
+            connection is not None
+            and state.line.up
+            and not state.link.over
+            and not self._frames_wanted
+            and connection.outbox.append(data)
+        ):
+            if self._sent.add(data):
+                self._state = self._sent.entered(state)
+            self._audio_sent(data, connection.outbox)
+            return
         at = time.monotonic()
         longer = quick.appended(self.state, data)
         if longer is None:
             self.command(inputs.AppendAudio(data, at))
             return
-        self.state = longer
+        self._state = longer
         if self.recordings:
             self._record_user(data, at)
         self._send(effects.Send(rt.InputAudioBufferAppend(audio=data)))
@@ -251,7 +272,7 @@ class Runner:
 
     def feed(self, given: inputs.Input) -> VoxloopError | None:
         """Take one input; the error of a refused command is returned."""
-        self.state, todo = reducer.step(self.state, given)
+        self._state, todo = reducer.step(self.state, given)
         if self.recordings and isinstance(given, inputs.AppendAudio):
             self._record_user(given.data, given.at)
         refused: VoxloopError | None = None
@@ -301,10 +322,13 @@ class Runner:
             recording.user(chunk, at)
 
     def _emit(self, event: Event) -> None:
-        self.events.publish(event)
-        if type(event) is not AudioEvent:
-            self.work.watch.saw(event, self.state)
-        self.observer.event(event, self.state)
+        if type(event) is AudioEvent:
+            self.events.publish(event, event.audio.nbytes)
+            self.observer.heard(event, self._state)
+        else:
+            self.events.publish(event)
+            self.work.watch.saw(event, self._state)
+            self.observer.event(event, self._state)
         for recording in self.recordings:
             recording.event(event)
 
@@ -316,14 +340,17 @@ class Runner:
         outbox = self._connector.current.outbox
         outbox.put(data)
         if isinstance(event, rt.InputAudioBufferAppend):
-            self.observer.audio_sent(event.audio, outbox.waiting, outbox.depth, self.input_format)
+            self._audio_sent(event.audio, outbox)
         if self._frames_wanted:
             self.on_wire("out", data, time.monotonic())
+
+    def _audio_sent(self, data: bytes, outbox: Outbox) -> None:
+        self.observer.audio_sent(data, outbox.waiting, outbox.depth, self.input_format)
 
     def on_wire(self, direction: Literal["in", "out"], data: str | bytes, at: float) -> None:
         """A frame went over the wire: tell whoever wants all of them."""
         if self.wire.wanted:
-            self.wire.publish(WireEvent(direction, data, at))
+            self.wire.publish(WireEvent(direction, data, at), len(data))
         for recording in self.recordings:
             recording.frame(direction, data, at, self.state.line.epoch)
 
@@ -342,66 +369,68 @@ class Runner:
         """Tell the application of an error that the session survives."""
         self.events.publish(event)
 
-    def take(self, connection: Connection, frame: Frame) -> bool:
-        """Handle a frame; False if it came on a connection that is not in use."""
-        if connection is not self._connector.current or self.state.line.epoch != connection.epoch:
-            return False
-        try:
-            self._take(frame)
-        except Exception:
-            # A step that fails has changed nothing: the session goes on without this frame.
-            _log.exception("a frame of the server could not be handled")
-            failure = ProtocolError("a frame of the server could not be handled; see the log")
-            self.events.publish(ErrorEvent(error=failure, at=frame[1]))
-        return True
+    def take(self, connection: Connection, frames: Sequence[Frame]) -> int:
+        """Handle frames for as long as the connection is the one in use; how many those were."""
+        taken, epoch = 0, connection.epoch
+        for data, at in frames:
+            if connection is not self._connector.current or self._state.line.epoch != epoch:
+                break
+            taken += 1
+            try:
+                self._take(data, at)
+            except Exception:
+                # A step that fails has changed nothing: the session goes on without this frame.
+                _log.exception("a frame of the server could not be handled")
+                failure = ProtocolError("a frame of the server could not be handled; see the log")
+                self.events.publish(ErrorEvent(error=failure, at=at))
+        return taken
 
     async def give_way(self) -> None:
         """Let the application take what it was told, if it is far behind; for a moment."""
         await self.events.give_way()
 
-    def _take(self, frame: Frame) -> None:
-        data, at = frame
-        given: inputs.Input
+    def _take(self, data: str | bytes | AudioDelta | MediaCut, at: float) -> None:
+        if self._frames_wanted:
+            self._seen(data, at)
         if isinstance(data, AudioDelta):
-            for text, when in data.messages if self._frames_wanted else ():
-                self.on_wire("in", text, when)
-            if self._sounded(data, at):
+            # Sound of which nothing has to be told but the sound, and the same for words below.
+            if self._taken(data, at) if data.taken else self._told(self._quick.heard, data, at):
                 return
-            given = inputs.Sound(data, at)
+            self.feed(inputs.Sound(data, at))
         elif isinstance(data, MediaCut):
-            given = inputs.MediaCut(data, at)
+            self.feed(inputs.MediaCut(data, at))
         else:
-            if self._frames_wanted:
-                self.on_wire("in", data, at)
             try:
                 event = rt.decode_server(data)
             except ProtocolError as error:
-                given = inputs.BadFrame(error, at)
-            else:
-                if type(event) is rt.ResponseOutputAudioTranscriptDelta and self._said(event, at):
-                    return
-                given = self._received(event, at)
-        self.feed(given)
+                self.feed(inputs.BadFrame(error, at))
+                return
+            if type(event) is not rt.ResponseOutputAudioTranscriptDelta or not self._told(
+                self._quick.said, event, at
+            ):
+                self.feed(self._received(event, at))
 
-    def _sounded(self, data: AudioDelta, at: float) -> bool:
-        """Handle sound of which nothing has to be told but the sound; False if there is more."""
-        if data.taken:
-            self.observer.audio_taken(data.nbytes, data.response_id, data.item_id)
-            longer = self._quick.taken(self.state, data, at)
-            if longer is None:
-                return False
-            self.state = longer
-            return True
-        return self._told(self._quick.heard(self.state, data, at))
+    def _seen(self, data: str | bytes | AudioDelta | MediaCut, at: float) -> None:
+        """Frames go to whoever wants all of them; sound as the frames it came in."""
+        for text, when in Frame(data, at).messages:
+            self.on_wire("in", text, when)
 
-    def _said(self, event: rt.ResponseOutputAudioTranscriptDelta, at: float) -> bool:
-        """The same for words."""
-        return self._told(self._quick.said(self.state, event, at))
+    def _taken(self, data: AudioDelta, at: float) -> bool:
+        """A sink has the sound; False if there is more to it."""
+        self.observer.audio_taken(data.nbytes, data.response_id, data.item_id)
+        longer = self._quick.taken(self._state, data, at)
+        if longer is None:
+            return False
+        self._state = longer
+        return True
 
-    def _told(self, found: tuple[State, Event] | None) -> bool:
+    def _told(
+        self, way: Callable[[State, T, float], tuple[State, Event] | None], given: T, at: float
+    ) -> bool:
+        found = way(self._state, given, at)
         if found is None:
             return False
-        self.state, event = found
+        self._state, event = found
         self._emit(event)
         return True
 
@@ -435,51 +464,7 @@ class _Gap:
         self.over = trio.Event()
 
 
-class _Timer:
-    """Feeds a `Tick` when the reducer wants one."""
-
-    def __init__(self) -> None:
-        self._when: float | None = None
-        self._sooner = trio.Event()
-
-    def arm(self, when: float | None) -> None:
-        """Wake the task only for an earlier time: one that is too early does no harm."""
-        if when is not None and (self._when is None or when < self._when):
-            self._when = when
-            self._sooner.set()
-
-    async def run(self, runner: Runner) -> None:
-        """Keep time until cancelled."""
-        early = 0.0
-        while not runner.state.link.over:
-            self._sooner = trio.Event()
-            self._when = reducer.deadline(runner.state)
-            now = time.monotonic()
-            wait = float("inf") if self._when is None else max(self._when - now, early)
-            if self._when is not None:
-                self._when = now + wait
-            with trio.move_on_after(max(0.0, wait)) as scope:
-                await self._sooner.wait()
-            early, now = 0.0, time.monotonic()
-            if not scope.cancelled_caught:
-                continue
-            when = reducer.deadline(runner.state)
-            if when is not None and when > now and runner.state.turn.shown == "speaking":
-                # More sound has come, perhaps as fast as it is played: not after each piece.
-                early = FOLLOW_SECONDS
-            else:
-                runner.feed(inputs.Tick(now))
-
-
 def _added(before: Backlog, after: Backlog) -> int:
     """Bytes of what has come to wait for a connection."""
     new = (*after.creates[len(before.creates) :], *after.held[len(before.held) :])
     return sum(len(rt.encode(event)) for event in new)
-
-
-def _audio_bytes(event: Event) -> int:
-    return event.audio.nbytes if isinstance(event, AudioEvent) else 0
-
-
-def _wire_bytes(event: WireEvent) -> int:
-    return len(event.data)

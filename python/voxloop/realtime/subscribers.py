@@ -13,7 +13,6 @@ does; that ends nothing and holds up nobody.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from typing import Generic, Literal, TypeVar
 
 import trio
@@ -51,13 +50,11 @@ class Subscription(Generic[T]):
 
     def __init__(
         self,
-        droppable: Callable[[T], int],
         *,
         max_events: int = MAX_EVENTS,
         max_bytes: int = MAX_DROPPABLE_BYTES,
         unasked: bool = False,
     ) -> None:
-        self._droppable = droppable
         self._limits = (max_events, max_bytes)
         # Two queues with one count over both, so that the oldest sound is found at once.
         self._events: deque[tuple[int, T]] = deque()
@@ -90,15 +87,19 @@ class Subscription(Generic[T]):
         """Whether more can come."""
         return not self._ended
 
-    def push(self, event: T) -> None:
-        """Hand in an event; it never waits."""
+    def push(self, event: T, size: int = 0) -> None:
+        """Hand in an event; it never waits.
+
+        Args:
+            event: What.
+            size: Bytes of an event that may be dropped; 0 for one that may not.
+        """
         if self._ended:
             return
         if self._mode == "asleep":
             self._dropped += 1
             return
         self._count += 1
-        size = self._droppable(event)
         if size:
             self._sounds.append((self._count, event, size))
             self._bytes += size
@@ -182,8 +183,7 @@ class Subscription(Generic[T]):
 class Hub(Generic[T]):
     """All subscriptions to one kind of event."""
 
-    def __init__(self, droppable: Callable[[T], int]) -> None:
-        self._droppable = droppable
+    def __init__(self) -> None:
         self._subscriptions: tuple[Subscription[T], ...] = ()
         self._end: tuple[VoxloopError | None] | None = None
 
@@ -194,7 +194,7 @@ class Hub(Generic[T]):
 
     def add(self, *, unasked: bool = False) -> Subscription[T]:
         """Open a channel for what comes from now on; an ``unasked`` one may never be read."""
-        subscription = Subscription(self._droppable, unasked=unasked)
+        subscription: Subscription[T] = Subscription(unasked=unasked)
         if self._end is not None:
             subscription.finish(self._end[0])
         else:
@@ -206,10 +206,15 @@ class Hub(Generic[T]):
         self._subscriptions = tuple(s for s in self._subscriptions if s is not subscription)
         subscription.finish(None)
 
-    def publish(self, event: T) -> None:
-        """Hand an event to every subscriber; those that were cut off are let go."""
+    def publish(self, event: T, size: int = 0) -> None:
+        """Hand an event to every subscriber; those that were cut off are let go.
+
+        Args:
+            event: What.
+            size: Bytes of an event that may be dropped; 0 for one that may not.
+        """
         for subscription in self._subscriptions:
-            subscription.push(event)
+            subscription.push(event, size)
             if not subscription.open:
                 self._subscriptions = tuple(
                     other for other in self._subscriptions if other is not subscription

@@ -48,8 +48,12 @@ _log = logging.getLogger("voxloop.realtime")
 class Owner(Protocol):
     """The session, as its workers see it."""
 
-    state: State
     observer: Observer
+
+    @property
+    def state(self) -> State:
+        """What the reducer has made of everything so far."""
+        ...
 
     def feed(self, given: inputs.Input) -> VoxloopError | None:
         """Take one input."""

@@ -211,9 +211,13 @@ impl Downlink {
     }
 
     fn feed(&mut self, frames: u64) {
-        self.resampled.clear();
-        // Mono input cannot end inside a frame, which is all that either can refuse.
-        let _ = self.resampler.process(&self.samples, &mut self.resampled);
+        if self.settings.format.rate() == self.settings.sink_rate {
+            self.resampled.clone_from(&self.samples);
+        } else {
+            self.resampled.clear();
+            // Mono input cannot end inside a frame, which is all that either can refuse.
+            let _ = self.resampler.process(&self.samples, &mut self.resampled);
+        }
         let _ = self.buffer.push(&self.resampled);
         if self.stretches.back().is_none_or(|stretch| stretch.closed) {
             self.stretches.push_back(Stretch::default());

@@ -29,7 +29,7 @@ pub enum Wake {
     Now,
     /// Up to `WsConfig::coalesce` since the last wake-up for such items.
     Soon,
-    /// Ten times as long: it is for the consumer's books only.
+    /// Fifty times as long: it is for the consumer's books only.
     Later,
 }
 

@@ -240,6 +240,16 @@ impl<M: Send + 'static> WsClient<M> {
         self.try_send(Outgoing::Text(text.into()), text.len())
     }
 
+    /// As [`WsClient::try_send_text`], without a copy of the text.
+    ///
+    /// # Errors
+    /// [`TrySend`].
+    pub fn try_send_string(&self, text: String) -> Result<(), TrySend> {
+        let bytes = text.len();
+        self.check_size(bytes)?;
+        self.try_send(Outgoing::Text(text.into()), bytes)
+    }
+
     /// Queues a binary message. It may be called before the connection is open.
     ///
     /// # Errors

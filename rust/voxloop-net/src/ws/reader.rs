@@ -44,9 +44,9 @@ pub(crate) async fn read_all<M>(
         let delivered = match message {
             Message::Text(text) => delivery.text(text).await,
             Message::Binary(data) => {
-                let bytes = data.len();
-                link.counters.received(bytes);
-                let item = WsItem::Binary { data, at_ns: monotonic_ns() };
+                let (at_ns, bytes) = (monotonic_ns(), data.len());
+                link.counters.received(bytes, at_ns);
+                let item = WsItem::Binary { data, at_ns };
                 delivery.now(item, bytes).await
             }
             Message::Pong(payload) => {
@@ -69,8 +69,11 @@ pub(crate) async fn read_all<M>(
     }
 }
 
+/// What the consumer should be woken for at once waits for as many messages as can be read at once,
+/// up to so many: a wake-up costs more than reading them.
+const AT_ONCE: u32 = 32;
 /// By how much longer than the others what is [`Wake::Later`] may wait.
-const LATER: u32 = 10;
+const LATER: u32 = 50;
 /// The last part of the interval, in which a wake-up counts as due: a stream whose period is the
 /// interval would else set a timer for the jitter of every second piece.
 const NEARLY: u32 = 8;
@@ -83,11 +86,13 @@ struct Hush {
     last: Option<Instant>,
     /// Something was pushed without waking: since when, and until when it may wait.
     held: Option<(Instant, Instant)>,
+    /// Messages that were pushed and may not wait.
+    owed: u32,
 }
 
 impl Hush {
     fn new(interval: Duration) -> Self {
-        Self { interval, last: None, held: None }
+        Self { interval, last: None, held: None, owed: 0 }
     }
 
     /// Until when something that comes now may wait; `None` if there was no wake-up yet.
@@ -103,6 +108,7 @@ impl Hush {
     /// Waits until what is held may wait no longer; for ever if nothing is held.
     async fn over(&self) {
         match self.held {
+            _ if self.owed > 0 => {}
             Some((_, until)) => sleep_until(until).await,
             None => std::future::pending().await,
         }
@@ -118,7 +124,7 @@ struct Delivery<'a, M> {
 impl<M> Delivery<'_, M> {
     async fn text(&mut self, text: Utf8Bytes) -> Result<(), Refused> {
         let (at_ns, size) = (monotonic_ns(), text.len());
-        self.link.counters.received(size);
+        self.link.counters.received(size, at_ns);
         let reading = match &self.link.interpreter {
             Some(interpreter) => interpreter.text(text, at_ns),
             None => Reading::Pass(text),
@@ -132,28 +138,31 @@ impl<M> Delivery<'_, M> {
                 self.quietly(WsItem::Made(item), bytes, wake).await
             }
             Reading::Before(item, text) => {
-                self.put(WsItem::Made(item), 0, false).await?;
-                self.put(WsItem::Text { text, at_ns }, size, false).await?;
+                self.put(WsItem::Made(item), 0).await?;
+                self.put(WsItem::Text { text, at_ns }, size).await?;
                 // What was queued for the server goes out first: the consumer, once awake, may take
                 // this thread's core.
                 tokio::task::yield_now().await;
-                self.hush.held = None;
-                self.link.inbox.signal().fire();
+                self.fire();
                 Ok(())
             }
             Reading::Swallow => Ok(()),
         }
     }
 
-    /// Wakes the consumer for this and for all that is held.
+    /// Wakes the consumer for this and for all that is held, as soon as nothing more can be read.
     async fn now(&mut self, item: WsItem<M>, bytes: usize) -> Result<(), Refused> {
-        self.hush.held = None;
-        self.put(item, bytes, true).await
+        self.put(item, bytes).await?;
+        self.hush.owed += 1;
+        if self.hush.owed == AT_ONCE {
+            self.fire();
+        }
+        Ok(())
     }
 
     /// Wakes the consumer unless that was done within the interval; then for several at once.
     async fn quietly(&mut self, item: WsItem<M>, bytes: usize, wake: Wake) -> Result<(), Refused> {
-        self.put(item, bytes, false).await?;
+        self.put(item, bytes).await?;
         let now = Instant::now();
         match self.hush.until(wake) {
             Some(until) if now < until => {
@@ -174,28 +183,34 @@ impl<M> Delivery<'_, M> {
         }
     }
 
+    /// For what may not wait, and with it all that may.
+    fn fire(&mut self) {
+        self.hush.held = None;
+        self.hush.owed = 0;
+        self.link.inbox.signal().fire();
+    }
+
+    /// For what can wait, once it has waited; what may not wait goes first.
     fn wake(&mut self) {
+        if self.hush.owed > 0 {
+            return self.fire();
+        }
         let since = self.hush.held.take().map(|(since, _)| since);
         self.hush.last = Some(since.unwrap_or_else(Instant::now));
         self.link.inbox.signal().fire();
     }
 
     /// Queues one item, and says so while there is no room for it.
-    async fn put(&self, item: WsItem<M>, bytes: usize, wakes: bool) -> Result<(), Refused> {
-        let room = self.link.inbox.has_room(bytes);
-        let begun = monotonic_ns();
-        if !room {
+    async fn put(&self, item: WsItem<M>, bytes: usize) -> Result<(), Refused> {
+        let stuck_ns = (!self.link.inbox.has_room(bytes)).then(monotonic_ns);
+        if stuck_ns.is_some() {
             self.keepalive.set_deaf(true);
         }
-        let pushed = if wakes {
-            self.link.inbox.push(item, bytes).await
-        } else {
-            let join = |last: &mut WsItem<M>, next| self.join(last, next);
-            self.link.inbox.push_quietly(item, bytes, join).await
-        };
-        if !room {
+        let join = |last: &mut WsItem<M>, next| self.join(last, next);
+        let pushed = self.link.inbox.push_quietly(item, bytes, join).await;
+        if let Some(since_ns) = stuck_ns {
             self.keepalive.set_deaf(false);
-            self.link.counters.blocked(monotonic_ns() - begun);
+            self.link.counters.blocked(monotonic_ns() - since_ns);
         }
         pushed
     }

@@ -63,10 +63,10 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn received(&self, bytes: usize) {
+    pub(crate) fn received(&self, bytes: usize, at_ns: u64) {
         self.messages_in.fetch_add(1, Ordering::Relaxed);
         self.payload_in.fetch_add(bytes as u64, Ordering::Relaxed);
-        self.last_message_ns.store(monotonic_ns(), Ordering::Relaxed);
+        self.last_message_ns.store(at_ns, Ordering::Relaxed);
     }
 
     /// How long ago the last message came; as long as can be if none did.

@@ -141,11 +141,12 @@ impl WebSocket {
             let bytes = data.cast::<PyBytes>()?.as_bytes();
             self.client.try_send_binary(Bytes::copy_from_slice(bytes))
         };
-        match sent {
-            Ok(()) => Ok(true),
-            Err(core::TrySend::Full) => Ok(false),
-            Err(core::TrySend::Closed(failure)) => Err(error::net(py, &failure)),
-        }
+        taken(py, sent)
+    }
+
+    /// `input_audio_buffer.append` with these bytes, made here.
+    fn try_append(&self, py: Python<'_>, data: &[u8]) -> PyResult<bool> {
+        taken(py, self.client.try_send_string(voxloop_media::codec::append(data)))
     }
 
     fn keep_messages(&self, wanted: bool) {
@@ -175,5 +176,14 @@ impl WebSocket {
         dict.set_item("inbox_bytes", stats.inbox_bytes)?;
         dict.set_item("outbox_bytes", stats.outbox_bytes)?;
         Ok(dict)
+    }
+}
+
+/// Whether a message found room.
+fn taken(py: Python<'_>, sent: Result<(), core::TrySend>) -> PyResult<bool> {
+    match sent {
+        Ok(()) => Ok(true),
+        Err(core::TrySend::Full) => Ok(false),
+        Err(core::TrySend::Closed(failure)) => Err(error::net(py, &failure)),
     }
 }

@@ -1,0 +1,65 @@
+"""When the reducer is to be looked at again."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+import trio
+
+from voxloop._errors import VoxloopError
+from voxloop.realtime import inputs, reducer
+from voxloop.realtime.state import State
+
+FOLLOW_SECONDS = 0.5
+"""How often the end of sound that goes on and on is looked for; the end of its response shows it
+sooner."""
+
+
+class Timed(Protocol):
+    """What has a state that moves with time."""
+
+    @property
+    def state(self) -> State:
+        """What the reducer has made of everything so far."""
+        ...
+
+    def feed(self, given: inputs.Input) -> VoxloopError | None:
+        """Take one input."""
+        ...
+
+
+class Timer:
+    """Feeds a `Tick` when the reducer wants one."""
+
+    def __init__(self) -> None:
+        self._when: float | None = None
+        self._sooner = trio.Event()
+
+    def arm(self, when: float | None) -> None:
+        """Wake the task only for an earlier time: one that is too early does no harm."""
+        if when is not None and (self._when is None or when < self._when):
+            self._when = when
+            self._sooner.set()
+
+    async def run(self, runner: Timed) -> None:
+        """Keep time until cancelled."""
+        early = 0.0
+        while not runner.state.link.over:
+            self._sooner = trio.Event()
+            self._when = reducer.deadline(runner.state)
+            now = time.monotonic()
+            wait = float("inf") if self._when is None else max(self._when - now, early)
+            if self._when is not None:
+                self._when = now + wait
+            with trio.move_on_after(max(0.0, wait)) as scope:
+                await self._sooner.wait()
+            early, now = 0.0, time.monotonic()
+            if not scope.cancelled_caught:
+                continue
+            when = reducer.deadline(runner.state)
+            if when is not None and when > now and runner.state.turn.shown == "speaking":
+                # More sound has come, perhaps as fast as it is played: not after each piece.
+                early = FOLLOW_SECONDS
+            else:
+                runner.feed(inputs.Tick(now))
