@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::ops::Range;
 use std::task::{Poll, ready};
 
 use tokio::io::ReadBuf;
@@ -10,8 +11,8 @@ use tokio::io::ReadBuf;
 const FAR: usize = 64 * 1024;
 
 thread_local! {
-    /// One for all sockets of a network thread: between two reads nothing stays in it.
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// A spare for the sockets of a network thread; who reads ahead has it until all is taken.
+    static SPARE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What was read and not asked for yet.
@@ -21,7 +22,8 @@ thread_local! {
 #[derive(Debug, Default)]
 pub(crate) struct Ahead {
     bytes: Vec<u8>,
-    taken: usize,
+    /// What lies there still: from here to there.
+    rest: Range<usize>,
     /// The last read was filled to the brim.
     busy: bool,
 }
@@ -40,7 +42,7 @@ impl Ahead {
         F: FnOnce(&mut ReadBuf<'_>) -> Poll<io::Result<()>>,
         G: FnOnce(&[u8]),
     {
-        if self.taken < self.bytes.len() {
+        if !self.rest.is_empty() {
             self.give(buf);
             return Poll::Ready(Ok(()));
         }
@@ -51,31 +53,23 @@ impl Ahead {
             seen(&buf.filled()[before..]);
             return Poll::Ready(Ok(()));
         }
-        SCRATCH.with_borrow_mut(|scratch| {
-            scratch.resize(FAR, 0);
-            let mut far = ReadBuf::new(scratch);
-            if read(&mut far)?.is_pending() {
-                self.busy = false;
-                return Poll::Pending;
-            }
-            let brought = far.filled();
-            seen(brought);
-            self.busy = brought.len() > buf.remaining();
-            let (now, later) = brought.split_at(brought.len().min(buf.remaining()));
-            buf.put_slice(now);
-            later.clone_into(&mut self.bytes);
-            self.taken = 0;
-            Poll::Ready(Ok(()))
-        })
+        self.bytes = SPARE.take();
+        self.bytes.resize(FAR, 0);
+        let mut far = ReadBuf::new(&mut self.bytes);
+        let done = read(&mut far);
+        seen(far.filled());
+        self.rest = 0..far.filled().len();
+        self.busy = self.rest.len() > buf.remaining();
+        self.give(buf);
+        done
     }
 
     fn give(&mut self, buf: &mut ReadBuf<'_>) {
-        let rest = &self.bytes[self.taken..];
-        let count = rest.len().min(buf.remaining());
-        buf.put_slice(&rest[..count]);
-        self.taken += count;
-        if self.taken == self.bytes.len() {
-            *self = Self { busy: self.busy, ..Self::default() };
+        let now = self.rest.len().min(buf.remaining());
+        buf.put_slice(&self.bytes[self.rest.start..][..now]);
+        self.rest.start += now;
+        if self.rest.is_empty() {
+            SPARE.set(std::mem::take(&mut self.bytes));
         }
     }
 }
