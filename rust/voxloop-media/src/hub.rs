@@ -21,6 +21,8 @@ pub trait Listener: Send + Sync {
     fn sound(&self, delta: &Delta) -> Taken;
     /// A commit or a clear of the user's audio is about to be queued by the caller.
     fn settling(&self);
+    /// It was not queued after all.
+    fn unsettled(&self);
     /// Something happened that may stop the sound; if it did, how.
     fn control(&self, control: &Control, at_ns: u64) -> Option<Cut>;
 }
@@ -59,21 +61,40 @@ impl Hub {
         drop(before);
     }
 
-    /// The caller is about to queue a text.
-    pub fn sending(&self, text: &str) {
-        if let Some(media) = self.listener()
-            && text.len() < LONGEST_COMMIT
-            && text.contains("\"input_audio_buffer.c")
-            && let Event::Other("input_audio_buffer.commit" | "input_audio_buffer.clear") =
-                event(text)
-        {
+    /// Has a text queued by `queue`, which says whether it went well. Media are told of a commit
+    /// before it goes out: the server's answer may be quick.
+    ///
+    /// # Errors
+    /// Those of `queue`.
+    pub fn sending<T, E>(
+        &self,
+        text: &str,
+        queue: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let media = self.listener().filter(|_| settles(text));
+        if let Some(media) = &media {
             media.settling();
         }
+        let queued = queue(text);
+        if let Some(media) = media.filter(|_| queued.is_err()) {
+            media.unsettled();
+        }
+        queued
     }
 
     fn listener(&self) -> Option<Arc<dyn Listener>> {
         self.listener.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// Whether an event of ours ends the stretch of audio before it.
+fn settles(text: &str) -> bool {
+    text.len() < LONGEST_COMMIT
+        && text.contains("\"input_audio_buffer.c")
+        && matches!(
+            event(text),
+            Event::Other("input_audio_buffer.commit" | "input_audio_buffer.clear")
+        )
 }
 
 impl Interpret<Incoming> for Hub {
@@ -108,5 +129,45 @@ impl Interpret<Incoming> for Hub {
             (Incoming::Piece(last), Incoming::Piece(next)) => last.join(next).map(Incoming::Piece),
             (_, next) => Some(next),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Marks(Mutex<i32>);
+
+    impl Listener for Marks {
+        fn sound(&self, _: &Delta) -> Taken {
+            Taken::No
+        }
+        fn settling(&self) {
+            *self.0.lock().unwrap() += 1;
+        }
+        fn unsettled(&self) {
+            *self.0.lock().unwrap() -= 1;
+        }
+        fn control(&self, _: &Control, _: u64) -> Option<Cut> {
+            None
+        }
+    }
+
+    #[test]
+    fn a_commit_that_finds_no_room_and_is_tried_again_is_marked_once() {
+        let (hub, marks) = (Hub::default(), Arc::new(Marks::default()));
+        hub.attach(Some(Arc::clone(&marks) as Arc<dyn Listener>));
+        let commit = r#"{"event_id":"e","type":"input_audio_buffer.commit"}"#;
+        let seen = || *marks.0.lock().unwrap();
+        let full: Result<(), ()> = hub.sending(commit, |_| {
+            assert_eq!(seen(), 1, "it is marked before it goes out");
+            Err(())
+        });
+        assert_eq!((full, seen()), (Err(()), 0));
+        assert_eq!(hub.sending(commit, |text| Ok::<_, ()>(text.len())), Ok(commit.len()));
+        assert_eq!(seen(), 1);
+        let other = r#"{"type":"response.create","note":"input_audio_buffer.commit"}"#;
+        assert_eq!((hub.sending(other, |_| Ok::<_, ()>(())), seen()), (Ok(()), 1));
     }
 }

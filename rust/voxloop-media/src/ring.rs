@@ -155,6 +155,11 @@ impl Ring {
         self.marks.push_back(self.sent);
     }
 
+    /// What was marked last did not go out.
+    pub fn unmark(&mut self) {
+        self.marks.pop_back();
+    }
+
     /// The server heard speech end at this many milliseconds of the connection's audio.
     pub fn speech_stopped(&mut self, audio_end_ms: u64, rate: u32) {
         let samples = u128::from(audio_end_ms) * u128::from(rate) / 1_000;

@@ -117,6 +117,10 @@ impl Listener for Shared {
         lock(&self.up).mark();
     }
 
+    fn unsettled(&self) {
+        lock(&self.up).unmark();
+    }
+
     fn control(&self, control: &Control, at_ns: u64) -> Option<Cut> {
         match control {
             Control::SpeechStarted if self.barge_in => {

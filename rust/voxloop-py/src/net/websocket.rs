@@ -133,10 +133,11 @@ impl WebSocket {
     fn try_send(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<bool> {
         let sent = if let Ok(text) = data.cast::<PyString>() {
             let text = text.to_cow()?;
-            if let Some(hub) = &self.hub {
-                hub.sending(&text);
+            let queue = |text: &str| self.client.try_send_text(text);
+            match &self.hub {
+                Some(hub) => hub.sending(&text, queue),
+                None => queue(&text),
             }
-            self.client.try_send_text(&text)
         } else {
             let bytes = data.cast::<PyBytes>()?.as_bytes();
             self.client.try_send_binary(Bytes::copy_from_slice(bytes))
