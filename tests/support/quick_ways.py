@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voxloop.realtime import effects, inputs, reducer
-from voxloop.realtime.quick import Quick, appended
+from voxloop.realtime.quick import Quick, answer, appended
 from voxloop.realtime.state import State
 from voxloop.wire import realtime as rt
 
@@ -23,6 +23,9 @@ class QuickWays:
 
     def compare(self, state: State, given: inputs.Input, slow: Outcome) -> None:
         """Raise unless the quick way, where there is one, leads where `step` does."""
+        if isinstance(given, inputs.ToolFinished):
+            self._compare_answer(answer(state, given), slow)
+            return
         found = self._outcome(state, given)
         if found is None:
             return
@@ -37,6 +40,23 @@ class QuickWays:
         soonest, before = reducer.deadline(found[0]), reducer.deadline(state)
         assert soonest is None or (before is not None and soonest >= before)
 
+    def _compare_answer(self, told: rt.ConversationItemCreate | None, slow: Outcome) -> None:
+        """What is sent before the step is its first effect, and nothing is sent that it does not.
+
+        A step that sends an output has sent it before.
+        """
+        outputs = [
+            effect
+            for effect in slow[1]
+            if isinstance(effect, effects.Send)
+            and isinstance(effect.event, rt.ConversationItemCreate)
+            and effect.event.item.type == "function_call_output"
+        ]
+        assert outputs == ([] if told is None else [effects.Send(told)])
+        if told is not None:
+            assert slow[1][0] == outputs[0]
+            self.taken += 1
+
     def _outcome(self, state: State, given: inputs.Input) -> Outcome | None:
         match given:
             case inputs.AppendAudio(data=data, at=at):
@@ -50,6 +70,8 @@ class QuickWays:
                 found = self._quick.heard(state, delta, at)
             case inputs.Received(event=rt.ResponseOutputAudioTranscriptDelta() as event, at=at):
                 found = self._quick.said(state, event, at)
+            case inputs.Received(event=event) if reducer.ignores(event):
+                return state, ()
             case _:
                 return None
         return None if found is None else (found[0], (effects.Emit(found[1]),))

@@ -49,7 +49,19 @@ class Owner(Protocol):
         ...
 
     def take(self, connection: Connection, frames: Sequence[Frame]) -> int:
-        """Handle frames for as long as the connection is the one in use; how many those were."""
+        """Handle frames for as long as the connection is the one in use; how many those were.
+
+        Those after one that is `hurried` are left for the next time.
+        """
+        ...
+
+    @property
+    def hurried(self) -> bool:
+        """Whether something was begun that is not to wait for the frames that came with it."""
+        ...
+
+    async def hurry(self) -> None:
+        """Let it begin."""
         ...
 
     async def give_way(self) -> None:
@@ -144,8 +156,11 @@ class Connection:
                 self._heard = True
                 owner.feed(inputs.Heard(self.epoch, time.monotonic()))
             # While another connection is in use, what came waits.
-            waiting = [*self._held, *frames] if self._held else frames
-            self._held = waiting[owner.take(self, waiting) :]
+            self._held = [*self._held, *frames] if self._held else frames
+            self._held = self._held[owner.take(self, self._held) :]
+            while owner.hurried:
+                await owner.hurry()
+                self._held = self._held[owner.take(self, self._held) :]
             await owner.give_way()
             if len(self._held) > MAX_HELD:
                 early = NetworkError("the server sent events before it was told anything")

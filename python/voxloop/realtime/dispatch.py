@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+from msgspec.structs import replace
+
 from voxloop._errors import ConfigError, ModelBehaviorError
-from voxloop.agents import ResolvedAgent
-from voxloop.realtime import latency, toolcalls
+from voxloop.realtime import toolcalls
 from voxloop.realtime.effects import CancelTool, Examine, Explain, RunHandoff, RunTool
 from voxloop.realtime.events import ToolCallEvent
 from voxloop.realtime.inputs import Decide, Examined
-from voxloop.realtime.parts import replace
 from voxloop.realtime.state import Call
 from voxloop.realtime.step import Step
 from voxloop.tools import Tool, ToolFailure, unknown_tool
@@ -36,6 +36,7 @@ def called(step: Step, item: rt.Item, response_id: str) -> None:
     track = step.state.turn.responses.get(response_id)
     # The response was given the tools of the agent that began it, whoever has the word by now.
     agent = step.state.agent.current if track is None or track.by is None else track.by
+    tool = agent.functions.get(name)
     call = Call(
         call_id=call_id,
         name=name,
@@ -43,23 +44,19 @@ def called(step: Step, item: rt.Item, response_id: str) -> None:
         item_id=item.id or "",
         response_id=response_id,
         agent=agent,
-        kind="handoff" if _is_handoff(agent, name) else "function",
+        kind="handoff" if tool is None and name in agent.handoffs else "function",
         status="running",
         called_at=step.at,
+        respond=True if tool is None else tool.respond,
         in_conversation=track is None or track.in_conversation,
     )
     toolcalls.open_call(step, call)
-    step.update(latency=latency.note(step.state.latency, "tool_call", step.at))
-    if call.kind == "handoff":
+    if tool is not None:
+        _dispatch(step, call, tool)
+    elif call.kind == "handoff":
         _hand_over(step, call)
-    elif name in agent.functions:
-        _dispatch(step, call, agent.functions[name])
     else:
         _unknown(step, call)
-
-
-def _is_handoff(agent: ResolvedAgent, name: str) -> bool:
-    return name in agent.handoffs and name not in agent.functions
 
 
 def examined(step: Step, found: Examined) -> None:
@@ -129,7 +126,6 @@ def _unknown(step: Step, call: Call) -> None:
 
 
 def _dispatch(step: Step, call: Call, tool: Tool) -> None:
-    call = toolcalls.put(step, replace(call, respond=tool.respond))
     policy: object = tool.needs_approval
     if step.state.tools.approvals.decision(tool.name, call.call_id) is not None:
         policy = False  # it is known already, and no one is asked
@@ -147,13 +143,13 @@ def _admit(step: Step, call: Call, tool: Tool, *, asks: bool) -> None:
     decision = step.state.tools.approvals.decision(tool.name, call.call_id)
     asks = here and decision is None and (asks or tool.name in config.tools_to_approve)
     status: Literal["approval", "running"] = "approval" if asks else "running"
-    call = replace(call, status=status)
     if asks:
-        call = replace(call, deadline=step.at + config.approval_timeout)
+        deadline = step.at + config.approval_timeout
+        call = toolcalls.put(step, replace(call, status=status, deadline=deadline))
     elif not here:
-        deadline = None if tool.timeout is None else step.at + tool.timeout
-        call = replace(call, kind="application", deadline=deadline)
-    toolcalls.put(step, call)
+        until = None if tool.timeout is None else step.at + tool.timeout
+        known = replace(call, status=status, kind="application", deadline=until)
+        call = toolcalls.put(step, known)
     if args is None and not here:
         text = f"The arguments of {tool.name!r} are not a JSON object."
         toolcalls.answer(step, call, text, "error")
@@ -178,7 +174,8 @@ def _carry_out(
     step: Step, call: Call, *, approved: bool, message: str, usual: str = NOT_APPROVED
 ) -> None:
     tool = call.agent.functions[call.name]
-    call = toolcalls.put(step, replace(call, status="running", deadline=None))
+    if call.status != "running" or call.deadline is not None:
+        call = toolcalls.put(step, replace(call, status="running", deadline=None))
     if approved:
         step.do(RunTool(call, tool))
     elif message:  # words that a person chose come before a formatter's

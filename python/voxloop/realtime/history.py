@@ -7,7 +7,7 @@ Text and transcripts that are still coming are kept as drafts beside the items, 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -132,12 +132,12 @@ def upsert(
     """
     if not wire.id or wire.type in ("function_call_output", "item_reference"):
         return None
-    incoming = _from_wire(wire, previous_id)
     old = history.get(wire.id)
     if old is None:
+        incoming = _from_wire(wire, previous_id)
         return _insert(history, incoming), incoming, "added"
-    merged = _merge(_with_drafts(old, history.drafts), incoming)
-    if merged == old:
+    merged = _merge(_with_drafts(old, history.drafts), wire, previous_id)
+    if merged is old or merged == old:
         return None
     if merged.previous_id != old.previous_id:  # its place was not known before
         return _insert(_without(history, old.id), merged), merged, "updated"
@@ -192,13 +192,30 @@ def answered(
     call = find_call(history, call_id)
     if call is None:
         return history, None
-    told = replace(call, output=output, status="completed", output_id=output_id or call.output_id)
+    told = HistoryItem(
+        id=call.id,
+        type=call.type,
+        role=call.role,
+        status="completed",
+        content=call.content,
+        name=call.name,
+        call_id=call_id,
+        arguments=call.arguments,
+        output=output,
+        heard_ms=call.heard_ms,
+        received_ms=call.received_ms,
+        previous_id=call.previous_id,
+        output_id=output_id or call.output_id,
+    )
     return _put(history, told), None if told == call else told
 
 
 def find_call(history: History, call_id: str) -> HistoryItem | None:
     """The latest item of a call."""
-    return next((item for item in reversed(history.items) if item.call_id == call_id), None)
+    for item in reversed(history.items):
+        if item.call_id == call_id:
+            return item
+    return None
 
 
 def cut(
@@ -252,7 +269,9 @@ def _put(history: History, item: HistoryItem) -> History:
     place = history.find(item.id)
     if place is None:
         return history
-    return replace(history, items=(*history.items[:place], item, *history.items[place + 1 :]))
+    items = history.items
+    # Put together from slices: unpacking goes by a list, which is slow with a long conversation.
+    return _holding(history, items[:place] + (item,) + items[place + 1 :])  # noqa: RUF005
 
 
 def _insert(history: History, item: HistoryItem) -> History:
@@ -267,9 +286,13 @@ def _insert(history: History, item: HistoryItem) -> History:
             place = known + 1
     history.places[item.id] = place
     if item.id not in history.awaited:
-        items = (*history.items[:place], item, *history.items[place:])
-        return replace(history, items=items)
-    return replace(history, items=_reclaimed(history.items, item, place))
+        items = history.items
+        return _holding(history, items[:place] + (item,) + items[place:])  # noqa: RUF005
+    return _holding(history, _reclaimed(history.items, item, place))
+
+
+def _holding(history: History, items: tuple[HistoryItem, ...]) -> History:
+    return History(items, history.drafts, history.places, history.awaited)
 
 
 def _reclaimed(
@@ -320,33 +343,58 @@ def _part(part: rt.ContentPart) -> HistoryPart:
     return HistoryPart(type="audio", text=part.transcript or part.text)
 
 
-def _merge(old: HistoryItem, new: HistoryItem) -> HistoryItem:
-    """What the server says now, without losing what it said before and left out this time."""
-    if old.type != new.type or (old.role and new.role and old.role != new.role):
-        return replace(new, previous_id=new.previous_id or old.previous_id)
+def _merge(old: HistoryItem, wire: rt.Item, previous_id: str | None) -> HistoryItem:
+    """What the server says now, without losing what it said before and left out this time.
+
+    Where it says nothing new, the item itself.
+    """
+    previous_id = previous_id or old.previous_id
+    if old.type != wire.type or (old.role and wire.role and old.role != wire.role):
+        return _from_wire(wire, previous_id)
+    # A message that was cut stays cut: the events of its response come after the interruption.
+    finished = old.heard_ms is not None or old.output is not None
+    role = wire.role or old.role
+    status = old.status if finished else wire.status or old.status
+    content = _merged(old, wire.content) if wire.content else old.content
+    name, call_id = wire.name or old.name, wire.call_id or old.call_id
+    arguments, output = wire.arguments or old.arguments, wire.output or old.output
+    if (
+        content is old.content
+        and status == old.status
+        and arguments == old.arguments
+        and (role, name, call_id, output) == (old.role, old.name, old.call_id, old.output)
+        and previous_id == old.previous_id
+    ):
+        return old
+    return HistoryItem(
+        id=old.id,
+        type=old.type,
+        role=role,
+        status=status,
+        content=content,
+        name=name,
+        call_id=call_id,
+        arguments=arguments,
+        output=output,
+        heard_ms=old.heard_ms,
+        received_ms=old.received_ms,
+        previous_id=previous_id,
+        output_id=old.output_id,
+    )
+
+
+def _merged(old: HistoryItem, told: Sequence[rt.ContentPart]) -> tuple[HistoryPart, ...]:
+    new = [_part(part) for part in told]
     said, images = old.content, old.content[:0]
-    if old.role == "user" and new.content and not any(p.type == "image" for p in new.content):
+    if old.role == "user" and not any(part.type == "image" for part in new):
         # Servers may leave images out of what they say of a message.
         images = tuple(part for part in said if part.type == "image")
         said = tuple(part for part in said if part.type != "image")
     parts = [
         part if part.text is not None or index >= len(said) else _keep(part, said[index])
-        for index, part in enumerate(new.content)
+        for index, part in enumerate(new)
     ]
-    parts = [*images, *parts, *said[len(parts) :]]
-    # A message that was cut stays cut: the events of its response come after the interruption.
-    finished = old.heard_ms is not None or old.output is not None
-    return replace(
-        old,
-        role=new.role or old.role,
-        status=old.status if finished else new.status or old.status,
-        content=tuple(parts),
-        name=new.name or old.name,
-        call_id=new.call_id or old.call_id,
-        arguments=new.arguments or old.arguments,
-        output=new.output or old.output,
-        previous_id=new.previous_id or old.previous_id,
-    )
+    return (*images, *parts, *said[len(parts) :])
 
 
 def _keep(part: HistoryPart, old: HistoryPart) -> HistoryPart:
@@ -354,6 +402,8 @@ def _keep(part: HistoryPart, old: HistoryPart) -> HistoryPart:
 
 
 def _with_drafts(item: HistoryItem, drafts: Mapping[Key, str]) -> HistoryItem:
+    if not drafts:
+        return item
     mine = {index: text for (item_id, index), text in drafts.items() if item_id == item.id}
     if not mine:
         return item

@@ -46,7 +46,10 @@ class TurnMetrics:
 
     def at(self, mark: Mark) -> float | None:
         """When the mark was made, None if it was not."""
-        return next((when for name, when in self.marks if name == mark), None)
+        for name, when in self.marks:
+            if name == mark:
+                return when
+        return None
 
     @property
     def parts(self) -> tuple[tuple[Mark, float], ...]:
@@ -69,15 +72,27 @@ class TurnMetrics:
 
 
 class Ledger(Struct, frozen=True):
-    """The turns so far; the last one may be open."""
+    """The turns so far, the oldest of them forgotten.
 
-    turns: tuple[TurnMetrics, ...] = ()
+    Attributes:
+        past: Those before the last one.
+        last: The last one, which may be open.
+        count: How many there were.
+    """
+
+    past: tuple[TurnMetrics, ...] = ()
+    last: TurnMetrics | None = None
     count: int = 0
+
+    @property
+    def turns(self) -> tuple[TurnMetrics, ...]:
+        """All that are remembered."""
+        return self.past if self.last is None else (*self.past, self.last)
 
     @property
     def open(self) -> TurnMetrics | None:
         """The turn that is not over."""
-        return self.turns[-1] if self.turns and not self.turns[-1].complete else None
+        return None if self.last is None or self.last.complete else self.last
 
 
 def begin(ledger: Ledger, mark: Mark, at: float) -> Ledger:
@@ -86,18 +101,21 @@ def begin(ledger: Ledger, mark: Mark, at: float) -> Ledger:
         return note(ledger, mark, at)
     count = ledger.count + 1
     turn = TurnMetrics(turn=count, marks=((mark, at),))
-    return Ledger((*ledger.turns[-KEPT_TURNS + 1 :], turn), count)
+    return Ledger(ledger.turns[-KEPT_TURNS + 1 :], turn, count)
 
 
 def note(ledger: Ledger, mark: Mark, at: float) -> Ledger:
     """Mark the open turn; only ``last_audio`` is moved when it is there already."""
     turn = ledger.open
-    if turn is None and mark == "transcript" and ledger.turns:
-        turn = ledger.turns[-1]  # it may come after the answer
+    if turn is None and mark == "transcript":
+        turn = ledger.last  # it may come after the answer
     if turn is None or (mark != "last_audio" and turn.at(mark) is not None):
         return ledger
-    marks = tuple(entry for entry in turn.marks if entry[0] != mark)
-    return _last(ledger, replace(turn, marks=(*marks, (mark, at))))
+    before = turn.marks
+    if mark == "last_audio":
+        before = tuple(entry for entry in before if entry[0] != mark)
+    marks: tuple[tuple[Mark, float], ...] = (*before, (mark, at))
+    return _last(ledger, _marked(turn, marks))
 
 
 def noted(ledger: Ledger, mark: Mark) -> bool:
@@ -117,9 +135,17 @@ def finish(ledger: Ledger) -> tuple[Ledger, TurnMetrics | None]:
     turn = ledger.open
     if turn is None or turn.at("response_created") is None:
         return ledger, None
-    over = replace(turn, complete=True)
+    over = TurnMetrics(
+        turn=turn.turn, marks=turn.marks, interrupted=turn.interrupted, complete=True
+    )
     return _last(ledger, over), over
 
 
+def _marked(turn: TurnMetrics, marks: tuple[tuple[Mark, float], ...]) -> TurnMetrics:
+    return TurnMetrics(
+        turn=turn.turn, marks=marks, interrupted=turn.interrupted, complete=turn.complete
+    )
+
+
 def _last(ledger: Ledger, turn: TurnMetrics) -> Ledger:
-    return replace(ledger, turns=(*ledger.turns[:-1], turn))
+    return Ledger(ledger.past, turn, ledger.count)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from voxloop.agents import Agent
 from voxloop.realtime.effects import Hook
-from voxloop.realtime.parts import replace
 from voxloop.realtime.state import Call, ResponseTrack
 from voxloop.realtime.step import Step
 from voxloop.tools import Tool, ToolOutcome
@@ -13,10 +14,14 @@ from voxloop.tools import Tool, ToolOutcome
 def began(step: Step) -> None:
     """A response of the conversation began."""
     turn, resolved = step.state.turn, step.state.agent.current
-    if turn.word is not resolved.agent:
-        step.update(turn=replace(turn, word=resolved.agent))
-        _call(step, "on_start", resolved.agent)
-    _call(step, "on_llm_start", resolved.agent, resolved.instructions, ())
+    agent = resolved.agent
+    fresh = turn.word is not agent
+    if fresh:
+        step.update(turn=replace(turn, word=agent))
+    if wanted(step, agent):
+        if fresh:
+            step.do(Hook("on_start", agent, ()))
+        step.do(Hook("on_llm_start", agent, (resolved.instructions, ())))
 
 
 def said(step: Step, text: str) -> None:
@@ -49,14 +54,15 @@ def settled(step: Step) -> None:
 def tool_over(step: Step, call: Call, tool: Tool, outcome: ToolOutcome) -> None:
     """A call was answered, whether its tool ran or not."""
     agent = call.agent.agent
-    if _wanted(step, agent):
+    if wanted(step, agent):
         step.do(Hook("on_tool_end", agent, (tool, outcome), call))
 
 
 def _call(step: Step, name: str, agent: Agent, *arguments: object) -> None:
-    if _wanted(step, agent):
+    if wanted(step, agent):
         step.do(Hook(name, agent, arguments))
 
 
-def _wanted(step: Step, agent: Agent) -> bool:
+def wanted(step: Step, agent: Agent) -> bool:
+    """Whether anyone has hooks for what this agent does."""
     return agent.hooks is not None or step.state.config.hooks is not None

@@ -28,13 +28,24 @@ from voxloop.realtime.events import (
     ReconnectingEvent,
     ToolCallEvent,
     ToolResultEvent,
-    TranscriptEvent,
 )
 from voxloop.realtime.state import State
 from voxloop.realtime.telephone import WireFormat
 from voxloop.telemetry import Span
 
 AUDIO_SENT = "realtime.audio.sent"
+_TELLING = frozenset(
+    {
+        AgentStartEvent,
+        ToolCallEvent,
+        ToolResultEvent,
+        AudioInterruptedEvent,
+        ReconnectingEvent,
+        ReconnectedEvent,
+        ErrorEvent,
+    }
+)
+"""What the application is told that is told here as well, sound aside."""
 
 
 @dataclass(slots=True)
@@ -63,7 +74,8 @@ class Observer:
         self._form = form
         self._totals = Totals(started_at)
         self._heard: set[str] = set()
-        self._responses: dict[str, Span] = {}
+        # Made when they are asked for: of most responses no one does.
+        self._responses: dict[str, Span | None] = {}
         self._calls: dict[str, Span] = {}
         self._start: tuple[dict[str, float], dict[str, object]] | None = None
         self._delay = 0.0
@@ -178,7 +190,7 @@ class Observer:
                 "realtime.audio.received",
                 {"bytes": nbytes, "duration_ms": milliseconds, "first": int(first)},
                 {"response_id": response_id, "item_id": item_id, "attached": True},
-                self._responses.get(response_id),
+                self._response_span(response_id),
             )
 
     def heard(self, event: AudioEvent, state: State) -> None:
@@ -203,15 +215,17 @@ class Observer:
                     "item_id": event.item_id,
                     "content_index": event.content_index,
                 },
-                self._responses.get(event.response_id),
+                self._response_span(event.response_id),
             )
 
     # -- what the application is told --------------------------------------------------------------
 
     def event(self, event: Event, state: State) -> None:
         """The application was told of something that is not sound."""
-        if type(event) is TranscriptEvent:
-            return
+        if type(event) in _TELLING:
+            self._seldom(event, state)
+
+    def _seldom(self, event: Event, state: State) -> None:
         match event:
             case AgentStartEvent():
                 self._response_started(event, state)
@@ -235,8 +249,15 @@ class Observer:
         """The span of a call, which lies within that of its response."""
         found = self._calls.get(call_id)
         if found is None:
-            parent = self._responses.get(response_id, self.span)
-            found = self._calls[call_id] = Span.begin(parent)
+            found = self._calls[call_id] = Span.begin(self._response_span(response_id))
+        return found
+
+    def _response_span(self, response_id: str) -> Span:
+        if response_id not in self._responses:
+            return self.span
+        found = self._responses[response_id]
+        if found is None:
+            found = self._responses[response_id] = Span.begin(self.span)
         return found
 
     def _called(self, event: ToolCallEvent, state: State) -> None:
@@ -270,7 +291,7 @@ class Observer:
 
     def _response_started(self, event: AgentStartEvent, state: State) -> None:
         self._totals.responses += 1
-        span = self._responses[event.response_id] = Span.begin(self.span)
+        self._responses[event.response_id] = None
         if telemetry.enabled("realtime.response.start"):
             track = state.turn.responses.get(event.response_id)
             measured: dict[str, float] = {"system_time": time.time()}
@@ -280,14 +301,13 @@ class Observer:
                 "realtime.response.start",
                 measured,
                 {"response_id": event.response_id, "agent": event.agent},
-                span,
+                self._response_span(event.response_id),
             )
 
     def response_over(self, over: ResponseOver) -> None:
         """A response ended."""
         track = over.track
         self._heard.discard(track.response_id)
-        span = self._responses.pop(track.response_id, None)
         if telemetry.enabled("realtime.response.stop"):
             about: dict[str, object] = {
                 "response_id": track.response_id,
@@ -295,7 +315,9 @@ class Observer:
                 "status": over.status,
                 "reason": over.reason,
             }
+            span = self._response_span(track.response_id)
             self._tell("realtime.response.stop", measures.response(over), about, span)
+        self._responses.pop(track.response_id, None)
 
     def turn_over(self, over: TurnOver) -> None:
         """A turn ended."""

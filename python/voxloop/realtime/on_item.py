@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import msgspec
+from msgspec.structs import replace
 
 from voxloop.realtime import history, images, restore, ring
 from voxloop.realtime.events import McpApprovalEvent
-from voxloop.realtime.parts import replace
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
 
@@ -16,16 +15,17 @@ def entered(
     event: rt.ConversationItemCreated | rt.ConversationItemAdded | rt.ConversationItemDone,
 ) -> None:
     """An item stands at its place; ``done`` brings its whole content."""
-    item_id = event.item.id or ""
+    item, previous = event.item, event.previous_item_id
+    item_id = item.id or ""
     if item_id in step.state.link.repeated:
         return
-    if event.item.type == "function_call_output" and event.item.call_id:
-        _output(step, event.item.call_id, event.item)
-    asks = event.item.type == "mcp_approval_request"
-    if asks and not isinstance(event, rt.ConversationItemDone):
-        _asks(step, event.item)
-    previous = event.previous_item_id or _front(step, item_id)
-    item = _taken(step, event.item)
+    if item.type == "function_call_output" and item.call_id:
+        _output(step, item.call_id, item)
+    if item.type == "mcp_approval_request" and not isinstance(event, rt.ConversationItemDone):
+        _asks(step, item)
+    if step.state.backlog.creates:
+        previous = previous or _front(step, item_id)
+        item = _taken(step, item)
     found = history.upsert(step.state.history, item, previous)
     if found is not None:
         step.history(*found)
@@ -50,7 +50,7 @@ def _taken(step: Step, item: rt.Item) -> rt.Item:
     shown = {part.type for part in item.content or ()}
     if item.content and ("input_image" in shown or ours.id not in step.state.images.parts):
         return item
-    return msgspec.structs.replace(item, content=ours.content)  # servers may leave it out
+    return replace(item, content=ours.content)  # servers may leave it out
 
 
 def _output(step: Step, call_id: str, item: rt.Item) -> None:

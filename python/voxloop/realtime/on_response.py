@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from voxloop._errors import ApiError, VoxloopError
 from voxloop.audio import AudioChunk
 from voxloop.net import AudioDelta
@@ -25,7 +27,6 @@ from voxloop.realtime.events import (
     TranscriptEvent,
 )
 from voxloop.realtime.holdback import Hold
-from voxloop.realtime.parts import replace
 from voxloop.realtime.state import ResponseTrack
 from voxloop.realtime.step import Step
 from voxloop.realtime.telephone import FORMATS
@@ -42,25 +43,33 @@ def created(step: Step, event: rt.ResponseCreated) -> None:
     if response_id in step.state.turn.responses or response_id in step.state.turn.over:
         return
     outside = _outside(step, event.response)
-    state = step.state.sequencer
-    asked_at: float | None = step.state.turn.outside.get(outside or "")
-    if outside is None:
-        asked_at = state.sent.asked_at if state.sent is not None else None
+    state, turn = step.state.sequencer, step.state.turn
+    waiting, beside, params = turn.outside, turn.beside, None
+    asked_at = state.sent.asked_at if state.sent is not None else None
+    if outside is not None:
+        asked_at, params = waiting.get(outside), beside.get(outside)
+        waiting = {name: at for name, at in waiting.items() if name != outside}
+        beside = {name: given for name, given in beside.items() if name != outside}
     track = ResponseTrack(
         response_id=response_id,
         agent=step.state.agent.current.agent.name,
         by=step.state.agent.current,
         in_conversation=outside is None,
-        params=step.state.turn.beside.get(outside or ""),
+        params=params,
         metadata=_metadata(event.response),
         asked_at=asked_at,
         created_at=step.at,
     )
-    turn = step.state.turn
-    waiting = {name: at for name, at in turn.outside.items() if name != outside}
-    beside = {name: params for name, params in turn.beside.items() if name != outside}
     running = {**turn.responses, response_id: track}
-    step.update(turn=replace(turn, responses=running, outside=waiting, beside=beside))
+    turn = replace(turn, responses=running, outside=waiting, beside=beside)
+    if outside is not None:
+        step.update(turn=turn)
+    else:
+        step.update(
+            turn=turn,
+            sequencer=sequencer.created(state, response_id),
+            latency=latency.begin(step.state.latency, "response_created", step.at),
+        )
     step.emit(
         AgentStartEvent(
             response_id=response_id,
@@ -72,10 +81,6 @@ def created(step: Step, event: rt.ResponseCreated) -> None:
     )
     if outside is not None:
         return
-    step.update(
-        sequencer=sequencer.created(state, response_id),
-        latency=_note_start(step),
-    )
     toolcalls.covered(step)
     moments.began(step)
     if state.cancel_on_start:
@@ -83,26 +88,23 @@ def created(step: Step, event: rt.ResponseCreated) -> None:
         responses.cancel(step)
 
 
-def _note_start(step: Step) -> latency.Ledger:
-    ledger = step.state.latency
-    if ledger.open is None:
-        return latency.begin(ledger, "response_created", step.at)
-    return latency.note(ledger, "response_created", step.at)
-
-
 def _metadata(response: rt.Response) -> dict[str, str]:
-    given = response.metadata or {}
+    given = response.metadata
+    if not given:
+        return {}
     return {name: text for name, text in given.items() if name != responses.TAG}
 
 
 def _outside(step: Step, response: rt.Response) -> str | None:
     """The request outside the conversation that this response answers, None if it is inside."""
     waiting = step.state.turn.outside
+    if not waiting:
+        return None
     tag = (response.metadata or {}).get(responses.TAG)
     if tag in waiting:
         return tag
     # One that the application asked for with an event of its own bears no tag.
-    if waiting and response.conversation_id is None and step.state.sequencer.sent is None:
+    if response.conversation_id is None and step.state.sequencer.sent is None:
         return next(iter(waiting))
     return None
 
@@ -117,11 +119,11 @@ def done(step: Step, event: rt.ResponseDone) -> None:
     track = turn.responses.get(response_id)
     spent = of_response(response.usage)
     if spent is not None:
-        step.update(usage=step.state.usage + spent)
         agents = step.state.spent
         who = track.agent if track is not None else step.state.agent.current.agent.name
-        total = agents.get(who, Usage()) + spent
-        step.state = replace(step.state, spent={**agents, who: total})
+        total = agents[who] + spent if who in agents else spent
+        usage = step.state.usage + spent
+        step.state = replace(step.state, usage=usage, spent={**agents, who: total})
     status = response.status or "completed"
     for item in response.output or ():
         if item.type == "function_call" and _whole(item, status):
@@ -158,10 +160,10 @@ def _later(step: Step, response_id: str, begun: int) -> None:
 def _ended(
     step: Step, track: ResponseTrack, response: rt.Response, status: str, spent: Usage | None
 ) -> None:
-    details = response.status_details or rt.StatusDetails()
-    reason = details.reason
+    details = response.status_details
+    reason = None if details is None else details.reason
     if status == "failed":
-        error = _failure(details)
+        error = _failure(details or rt.StatusDetails())
         reason = reason or error.code
         step.error(error)
     step.emit(

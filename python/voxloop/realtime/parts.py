@@ -1,17 +1,24 @@
-"""`replace`, for the parts of a session's state: structs, which are made in C, and dataclasses."""
+"""`replace`, for the parts of a session's state: structs, which are made in C, and dataclasses.
+
+Where a part is known to be a struct, `msgspec.structs.replace` does the same at a third of the
+price.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
 P = TypeVar("P")
 
+# Cheaper to compare than to ask `isinstance`, which looks for an instance check of its own.
+_STRUCT: Final = type(msgspec.Struct)
+
 
 def replace(part: P, **changes: Any) -> P:
     """A copy with other fields; of a struct without a step in Python for each of them."""
-    if isinstance(part, msgspec.Struct):
-        return msgspec.structs.replace(part, **changes)
+    if type(type(part)) is _STRUCT:
+        return cast("P", msgspec.structs.replace(cast("msgspec.Struct", part), **changes))
     return cast("P", dataclasses.replace(cast("Any", part), **changes))

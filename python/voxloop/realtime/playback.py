@@ -8,8 +8,7 @@ it will have been played. As soon as the application reports positions, those co
 from __future__ import annotations
 
 from msgspec import Struct
-
-from voxloop.realtime.parts import replace
+from msgspec.structs import replace
 
 
 class PlayItem(Struct, frozen=True, kw_only=True):
@@ -95,11 +94,13 @@ class Playback(Struct, frozen=True):
         """Whether audio that was handed out has not been played yet."""
         if self.taken > self.silent:
             return True
+        if not self.items:
+            return False
         return any(not position.finished for position in self.positions(at))
 
     def deadline(self) -> float | None:
         """When playing will be over, None if that is not known beforehand."""
-        return None if self.reported or not self.items else self.ends_at
+        return None if not self.items or self.reported else self.ends_at
 
 
 def _reported(item: PlayItem) -> float:

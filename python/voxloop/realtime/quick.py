@@ -10,7 +10,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from voxloop.net import AudioDelta
-from voxloop.realtime import history, latency, playback, ring
+from voxloop.realtime import history, inputs, latency, playback, ring, toolcalls
 from voxloop.realtime.events import AudioEvent, TranscriptEvent
 from voxloop.realtime.playback import Playback
 from voxloop.realtime.state import InputBuffer, State
@@ -18,6 +18,19 @@ from voxloop.realtime.telephone import FORMATS
 from voxloop.wire import realtime as rt
 
 _PCM16_BYTES_PER_MS = FORMATS["pcm16"].bytes_per_ms
+
+
+def answer(state: State, given: inputs.ToolFinished) -> rt.ConversationItemCreate | None:
+    """What `step` sends first when a tool has come to its end, None if that is nothing.
+
+    The model waits for it, and for nothing else that follows from the output.
+    """
+    call = state.tools.calls.get(given.call_id)
+    if call is None or call.status != "running" or not call.in_conversation:
+        return None
+    if state.link.over or not state.line.up:
+        return None
+    return toolcalls.telling(state, given.call_id, given.output)
 
 
 def appended(state: State, data: bytes) -> State | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from voxloop._errors import ProtocolError
 from voxloop.realtime import (
     commands,
@@ -31,7 +33,6 @@ from voxloop.realtime import (
 )
 from voxloop.realtime.effects import Effect, End, TurnOver
 from voxloop.realtime.events import AgentState, AgentStateEvent, SilenceEvent
-from voxloop.realtime.parts import replace
 from voxloop.realtime.state import State
 from voxloop.realtime.step import Step
 from voxloop.wire import realtime as rt
@@ -74,6 +75,11 @@ _EVENTS: Final[dict[type[object], _Handler]] = {
 """Events that change something; all others are seen through `Session.wire_events` only."""
 
 
+def ignores(event: rt.ServerMessage) -> bool:
+    """Whether an event changes nothing, apart from the time that it shows."""
+    return type(event) not in _EVENTS and type(event) is not rt.Invalid
+
+
 def step(state: State, given: inputs.Input) -> tuple[State, tuple[Effect, ...]]:
     """Take one input.
 
@@ -96,16 +102,21 @@ def deadline(state: State) -> float | None:
     """The next time at which a `Tick` is wanted, None if none is."""
     if state.link.over:
         return None
-    times = [state.sequencer.expected_until, line.deadline(state)]
-    if state.tools.running:  # else the calls are hundreds of answered ones
-        calls = state.tools.calls.values()
-        times += [call.deadline for call in calls if call.status != "answered"]
-    times += [update.deadline for update in state.link.pending if update.handover is not None]
-    times += [gate.until for gate in state.gates.values()]
-    times.append(_silent_at(state))
+    times = [state.sequencer.expected_until, line.deadline(state), _silent_at(state)]
+    calls = state.tools.calls
+    for batch in state.tools.batches.values():  # the calls are hundreds of answered ones
+        times += [calls[call_id].deadline for call_id in batch.open]
+    if state.link.pending:
+        times += [update.deadline for update in state.link.pending if update.handover is not None]
+    if state.gates:
+        times += [gate.until for gate in state.gates.values()]
     if state.turn.shown == "speaking" and not _sounding(state):
         times.append(state.playback.deadline())
-    return min((when for when in times if when is not None), default=None)
+    soonest = None
+    for when in times:
+        if when is not None and (soonest is None or when < soonest):
+            soonest = when
+    return soonest
 
 
 def _received(work: Step, given: inputs.Received) -> None:
@@ -193,61 +204,80 @@ _INPUTS: Final[dict[type[object], _Handler]] = {
 
 
 def _settle(work: Step) -> None:
-    """What follows from the new state, whatever the input was."""
-    ends = [index for index, effect in enumerate(work.effects) if isinstance(effect, End)]
-    if ends:
-        end = work.effects.pop(ends[0])
-        on_response.end_all(work, "incomplete", "session_failed")
-        on_hold.end_all(work)
-        work.update(link=replace(work.state.link, over=True))
-        _show(work, "closed")
-        work.do(end)
-        return
+    """What follows from the new state, whatever the input was.
+
+    It comes after every frame, so that what is mostly not the case is not even called.
+    """
+    for effect in work.effects:
+        if type(effect) is End:
+            _end(work, effect)
+            return
     if work.state.holds:
         on_hold.settle(work)
-    toolcalls.speak_when_idle(work)
-    responses.release(work)
-    line.renew(work)  # once nothing is expected any more: sound that goes up settles nothing
-    _note_audio(work)
+    if work.state.tools.when_idle:
+        toolcalls.speak_when_idle(work)
+    if work.state.sequencer.held:
+        responses.release(work)
+    if work.state.line.standby is not None:
+        line.renew(work)  # once nothing is expected any more: sound that goes up settles nothing
+    if work.state.playback.fresh_at is not None:
+        _note_audio(work, work.state.playback.fresh_at)
     state = work.state
     if state.playback.items:
         ledger = playback.pruned(state.playback, work.at, frozenset(state.turn.responses))
         if ledger is not state.playback:
             work.update(playback=ledger)
-    held = any(hold.sounds for hold in state.holds.values())
-    if not (state.sequencer.busy or state.tools.running or state.gates or held):
+    thinking = state.sequencer.busy or bool(state.gates) or _holding(state)
+    calling = state.tools.running
+    if not thinking and not calling:
         turns, over = latency.finish(state.latency)
         if over is not None:
             work.update(latency=turns)
             work.do(TurnOver(over))
-        moments.settled(work)
-    _show(work, _state(work.state, work.at))
+        if state.turn.word is not None:
+            moments.settled(work)
+    shown = _state(work.state, work.at, thinking=thinking, calling=calling)
+    if shown != state.turn.shown:
+        _show(work, shown)
 
 
-def _note_audio(work: Step) -> None:
-    fresh_at = work.state.playback.fresh_at
-    if fresh_at is not None:
-        work.update(
-            playback=replace(work.state.playback, fresh_at=None),
-            latency=latency.note(work.state.latency, "last_audio", fresh_at),
-        )
+def _end(work: Step, end: End) -> None:
+    work.effects.remove(end)
+    on_response.end_all(work, "incomplete", "session_failed")
+    on_hold.end_all(work)
+    work.update(link=replace(work.state.link, over=True))
+    _show(work, "closed")
+    work.do(end)
 
 
-def _state(state: State, at: float) -> AgentState:
+def _note_audio(work: Step, fresh_at: float) -> None:
+    work.update(
+        playback=replace(work.state.playback, fresh_at=None),
+        latency=latency.note(work.state.latency, "last_audio", fresh_at),
+    )
+
+
+def _holding(state: State) -> bool:
+    """Whether sound waits for the output guardrails."""
+    return bool(state.holds) and any(hold.sounds for hold in state.holds.values())
+
+
+def _state(state: State, at: float, *, thinking: bool, calling: bool) -> AgentState:
     if not state.line.up:
         return "reconnecting"
     if state.turn.speaking:
         return "user_speaking"
     if state.playback.playing(at) or _sounding(state):
         return "speaking"
-    if state.tools.running:
+    if calling:
         return "tool_running"
-    held = any(hold.sounds for hold in state.holds.values())
-    return "thinking" if state.sequencer.busy or state.gates or held else "listening"
+    return "thinking" if thinking else "listening"
 
 
 def _sounding(state: State) -> bool:
     """Whether more sound is to come of what is being said, though all that came may be played."""
+    if not state.playback.items:
+        return False
     running = state.turn.responses
     return any(
         not item.complete and item.response_id in running and item.received_ms > 0
@@ -257,7 +287,6 @@ def _sounding(state: State) -> bool:
 
 def _show(work: Step, state: AgentState) -> None:
     if work.state.turn.shown != state:
-        work.show(state)
         quiet = work.at if state == "listening" else None
-        work.update(turn=replace(work.state.turn, quiet_since=quiet))
+        work.update(turn=replace(work.state.turn, shown=state, quiet_since=quiet))
         work.emit(AgentStateEvent(state=state, at=work.at))

@@ -18,19 +18,19 @@ from voxloop.realtime import effects, inputs, quick, reducer
 from voxloop.realtime.connector import Connection, Connector
 from voxloop.realtime.events import AudioEvent, ErrorEvent, Event, InterruptionCause
 from voxloop.realtime.follow import Follower
+from voxloop.realtime.gap import GAP_BYTES, Gap, added
 from voxloop.realtime.observe import Observer
 from voxloop.realtime.outbox import Outbox
 from voxloop.realtime.recording import Recording
-from voxloop.realtime.state import Backlog, State
+from voxloop.realtime.state import State
 from voxloop.realtime.subscribers import Hub
 from voxloop.realtime.telephone import FORMATS, WireFormat
+from voxloop.realtime.telling import Telling
 from voxloop.realtime.timer import Timer
 from voxloop.realtime.work import Workshop
 from voxloop.tools import RunContext
 from voxloop.wire import realtime as rt
 
-GAP_BYTES = 16 * 1024 * 1024
-"""Items and events, in JSON, that may wait for a connection that is lost; audio has its ring."""
 PING_SECONDS = 15.0
 """How often the round trip of the last ping is told, if nothing else brings it up before."""
 
@@ -71,6 +71,8 @@ class Runner:
     """Someone reads or records all frames."""
     _error: VoxloopError | None = None
     """What ended the session."""
+    recordings: tuple[Recording, ...] = ()
+    """What enters all that happens."""
 
     def __init__(
         self,
@@ -81,13 +83,12 @@ class Runner:
     ) -> None:
         self._state = state
         self._sent = quick.Sent()
-        self.events: Hub[Event] = Hub()
+        self.events = Telling()
         self.wire: Hub[WireEvent] = Hub()
         self.observer = Observer(time.monotonic(), FORMATS[state.settings.output_format])
         self.context = context
         self._connector = connector
-        self.recordings: tuple[Recording, ...] = ()
-        self._gap = _Gap()
+        self._gap = Gap()
         self._nursery = nursery
         self.work = Workshop(self, nursery, context, state.config)
         self._timer = Timer()
@@ -266,20 +267,31 @@ class Runner:
         before = self.state.backlog
         refused = self.feed(given)
         if not self.state.line.up:
-            self._gap.nbytes += _added(before, self.state.backlog)
+            self._gap.nbytes += added(before, self.state.backlog)
         if refused is not None:
             raise refused
 
     def feed(self, given: inputs.Input) -> VoxloopError | None:
         """Take one input; the error of a refused command is returned."""
+        refused = self._feed(given)
+        self.events.tell()
+        return refused
+
+    def _feed(self, given: inputs.Input) -> VoxloopError | None:
+        told: rt.ConversationItemCreate | None = None
+        if type(given) is inputs.ToolFinished:
+            told = quick.answer(self.state, given)
+            if told is not None:
+                self._send(effects.Send(told))
         self._state, todo = reducer.step(self.state, given)
         if self.recordings and isinstance(given, inputs.AppendAudio):
             self._record_user(given.data, given.at)
         refused: VoxloopError | None = None
         for effect in todo:
             match effect:
-                case effects.Send():
-                    self._send(effect)
+                case effects.Send(event=event):
+                    if told is None or event != told:
+                        self._send(effect)
                 case effects.Emit(event=event):
                     self._emit(event)
                 case (
@@ -290,7 +302,7 @@ class Runner:
                     | effects.CancelTool()
                     | effects.Hook()
                 ):
-                    self.work.do(effect, self.state)
+                    self.work.do(effect, of_frame=type(given) is inputs.Received)
                 case effects.CheckInput():
                     self.work.watch.check_input(effect)
                 case effects.CheckRest(response_id=response_id):
@@ -322,11 +334,10 @@ class Runner:
             recording.user(chunk, at)
 
     def _emit(self, event: Event) -> None:
+        self.events.keep(event)
         if type(event) is AudioEvent:
-            self.events.publish(event, event.audio.nbytes)
             self.observer.heard(event, self._state)
         else:
-            self.events.publish(event)
             self.work.watch.saw(event, self._state)
             self.observer.event(event, self._state)
         for recording in self.recordings:
@@ -370,7 +381,10 @@ class Runner:
         self.events.publish(event)
 
     def take(self, connection: Connection, frames: Sequence[Frame]) -> int:
-        """Handle frames for as long as the connection is the one in use; how many those were."""
+        """Handle frames for as long as the connection is the one in use; how many those were.
+
+        A frame that begins a tool is the last of them.
+        """
         taken, epoch = 0, connection.epoch
         for data, at in frames:
             if connection is not self._connector.current or self._state.line.epoch != epoch:
@@ -382,11 +396,30 @@ class Runner:
                 # A step that fails has changed nothing: the session goes on without this frame.
                 _log.exception("a frame of the server could not be handled")
                 failure = ProtocolError("a frame of the server could not be handled; see the log")
-                self.events.publish(ErrorEvent(error=failure, at=at))
+                self.tell(ErrorEvent(error=failure, at=at))
+            if self.work.begun:
+                break
         return taken
+
+    @property
+    def hurried(self) -> bool:
+        """Whether a tool is to run that the model waits for."""
+        return self.work.begun
+
+    async def hurry(self) -> None:
+        """Let tools run before the frames that came with their calls are handled.
+
+        **Cancellation:** may be called again.
+        """
+        # Two turns: in the first the reader may come before the tool, in the second it does not.
+        await checkpoint()
+        await checkpoint()
+        self.events.tell()
+        self.work.make_ready()
 
     async def give_way(self) -> None:
         """Let the application take what it was told, if it is far behind; for a moment."""
+        self.events.tell()
         await self.events.give_way()
 
     def _take(self, data: str | bytes | AudioDelta | MediaCut, at: float) -> None:
@@ -396,19 +429,21 @@ class Runner:
             # Sound of which nothing has to be told but the sound, and the same for words below.
             if self._taken(data, at) if data.taken else self._told(self._quick.heard, data, at):
                 return
-            self.feed(inputs.Sound(data, at))
+            self._feed(inputs.Sound(data, at))
         elif isinstance(data, MediaCut):
-            self.feed(inputs.MediaCut(data, at))
+            self._feed(inputs.MediaCut(data, at))
         else:
             try:
                 event = rt.decode_server(data)
             except ProtocolError as error:
-                self.feed(inputs.BadFrame(error, at))
+                self._feed(inputs.BadFrame(error, at))
                 return
-            if type(event) is not rt.ResponseOutputAudioTranscriptDelta or not self._told(
+            if type(event) is rt.ResponseOutputAudioTranscriptDelta and self._told(
                 self._quick.said, event, at
             ):
-                self.feed(self._received(event, at))
+                return
+            if not reducer.ignores(event):  # what is due by now, the timer brings up
+                self._feed(self._received(event, at))
 
     def _seen(self, data: str | bytes | AudioDelta | MediaCut, at: float) -> None:
         """Frames go to whoever wants all of them; sound as the frames it came in."""
@@ -448,23 +483,3 @@ class Runner:
         ):  # another connection, which knows the formats by now
             self.bind_media(self.media)
         return inputs.Received(event, at)
-
-
-class _Gap:
-    """What waits while there is no connection."""
-
-    def __init__(self) -> None:
-        self.nbytes = 0
-        self.over = trio.Event()
-
-    def end(self) -> None:
-        """There is a connection again, or there will be none."""
-        self.nbytes = 0
-        self.over.set()
-        self.over = trio.Event()
-
-
-def _added(before: Backlog, after: Backlog) -> int:
-    """Bytes of what has come to wait for a connection."""
-    new = (*after.creates[len(before.creates) :], *after.held[len(before.held) :])
-    return sum(len(rt.encode(event)) for event in new)

@@ -8,8 +8,8 @@ Responses outside the conversation do not pass through.
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from voxloop.realtime.parts import replace
 from voxloop.wire import realtime as rt
 
 EXPECT_SECONDS = 2.0
@@ -63,10 +63,18 @@ class Sequencer(Struct, frozen=True):
     expected_until: float | None = None
 
     @property
+    def held(self) -> bool:
+        """Whether something waits that time, or the end of a response, may let go on."""
+        return bool(self.waiting) or self.expected_until is not None
+
+    @property
     def busy(self) -> bool:
         """Whether a response runs, was asked for, or is about to be."""
-        return bool(
-            self.active is not None or self.sent or self.waiting or self.expected_until is not None
+        return (
+            self.active is not None
+            or self.sent is not None
+            or bool(self.waiting)
+            or self.expected_until is not None
         )
 
 
@@ -79,8 +87,13 @@ def release(sequencer: Sequencer, at: float) -> tuple[Sequencer, Request | None]
     """Take the next request to send, if one may be sent now."""
     if sequencer.expected_until is not None and at >= sequencer.expected_until:
         sequencer = replace(sequencer, expected_until=None)
-    held = sequencer.active is not None or sequencer.sent or sequencer.expected_until is not None
-    if held or not sequencer.waiting:
+    if not sequencer.waiting:
+        return sequencer, None
+    if (
+        sequencer.active is not None
+        or sequencer.sent is not None
+        or sequencer.expected_until is not None
+    ):
         return sequencer, None
     first = sequencer.waiting[0]
     covered = 1
@@ -100,15 +113,7 @@ def expect(sequencer: Sequencer, at: float) -> Sequencer:
 
 def created(sequencer: Sequencer, response_id: str) -> Sequencer:
     """A response of the conversation began."""
-    return replace(
-        sequencer,
-        active=response_id,
-        answered=sequencer.sent,
-        sent=None,
-        cancelling=False,
-        cancel_on_start=False,
-        expected_until=None,
-    )
+    return Sequencer(sequencer.waiting, answered=sequencer.sent, active=response_id)
 
 
 def done(sequencer: Sequencer, response_id: str) -> Sequencer:

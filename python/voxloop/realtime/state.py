@@ -276,7 +276,10 @@ class ToolState(Struct, frozen=True):
     @property
     def running(self) -> bool:
         """Whether a call has no answer yet."""
-        return any(batch.open for batch in self.batches.values())
+        for batch in self.batches.values():  # noqa: SIM110 - `any` asks a generator each time
+            if batch.open:
+                return True
+        return False
 
 
 class Gated(Struct, frozen=True):

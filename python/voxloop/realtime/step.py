@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TypedDict, Unpack
 
+from msgspec.structs import replace
+
 from voxloop._errors import VoxloopError
 from voxloop.realtime.effects import Effect, Emit, Refuse, Send
-from voxloop.realtime.events import AgentState, ErrorEvent, Event, HistoryEvent
+from voxloop.realtime.events import ErrorEvent, Event, HistoryEvent
 from voxloop.realtime.history import Change, History, HistoryItem
 from voxloop.realtime.latency import Ledger
-from voxloop.realtime.parts import replace
 from voxloop.realtime.playback import Playback
 from voxloop.realtime.reconnect import Line
 from voxloop.realtime.ring import Ring
@@ -67,7 +68,7 @@ class Step:
     def new_id(self, kind: str) -> str:
         """An id that no one else makes; at most 32 characters."""
         self.state = replace(self.state, ids=self.state.ids + 1)
-        return f"{kind}_{self.state.prefix}_{self.state.ids}"
+        return id_of(self.state, kind, self.state.ids)
 
     def do(self, effect: Effect) -> None:
         """Add an effect."""
@@ -105,8 +106,9 @@ class Step:
         """Replace the history and, if an item changed, say so."""
         self.state = replace(self.state, history=history)
         if item is not None:
-            self.emit(HistoryEvent(item=item, kind=kind, at=self.at))
+            self.effects.append(Emit(HistoryEvent(item=item, kind=kind, at=self.at)))
 
-    def show(self, state: AgentState) -> None:
-        """Note the state that the application is told."""
-        self.update(turn=replace(self.state.turn, shown=state))
+
+def id_of(state: State, kind: str, number: int) -> str:
+    """The id of this number."""
+    return f"{kind}_{state.prefix}_{number}"

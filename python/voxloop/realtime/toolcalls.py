@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast, get_args
+from itertools import islice
+from typing import Final, get_args
 
 import msgspec
+from msgspec.structs import replace
 
 from voxloop._errors import ConfigError, VoxloopError
 from voxloop.realtime import history, latency, moments, responses
 from voxloop.realtime.effects import End
 from voxloop.realtime.events import ToolResultEvent
 from voxloop.realtime.inputs import Answer, ToolFinished
-from voxloop.realtime.parts import replace
-from voxloop.realtime.state import Batch, Call
-from voxloop.realtime.step import Step
+from voxloop.realtime.state import Batch, Call, State
+from voxloop.realtime.step import Step, id_of
 from voxloop.tools import ToolOutcome, ToolStatus
 from voxloop.wire import realtime as rt
 
 KEPT_CALLS = 256
 """Answered calls that are remembered, to know one that comes twice."""
+
+_STATUSES: Final[dict[str, ToolStatus]] = {status: status for status in get_args(ToolStatus)}
 
 
 def finished(step: Step, result: ToolFinished) -> None:
@@ -69,10 +72,8 @@ def answer(
         return
     if call.in_conversation:
         _tell(step, call, output)
-    put(step, replace(call, status="answered", deadline=None, output=output))
-    step.update(latency=latency.note(step.state.latency, "tool_result", step.at))
-    _report(step, call, output, status, duration, error)
     tools = step.state.tools
+    answered = replace(call, status="answered", deadline=None, output=output)
     batch = tools.batches.get(call.response_id, Batch())
     wish = current.respond if respond is None else respond
     batch = replace(
@@ -81,20 +82,35 @@ def answer(
         wanted=batch.wanted or wish is True,
         later=batch.later or wish == "when_idle",
     )
-    step.update(tools=replace(tools, batches={**tools.batches, call.response_id: batch}))
+    step.update(
+        tools=replace(
+            tools,
+            calls={**tools.calls, call.call_id: answered},
+            batches={**tools.batches, call.response_id: batch},
+        ),
+        latency=latency.note(step.state.latency, "tool_result", step.at),
+    )
+    _report(step, call, output, status, duration, error)
     _go_on(step, call.response_id)
 
 
 def _tell(step: Step, call: Call, output: str) -> None:
+    told = telling(step.state, call.call_id, output)
+    step.state = replace(step.state, ids=step.state.ids + 2)
+    step.send(told)
+    changed, entry = history.answered(step.state.history, call.call_id, output, told.item.id)
+    step.history(changed, entry, "updated")
+
+
+def telling(state: State, call_id: str, output: str) -> rt.ConversationItemCreate:
+    """What tells the server the output of a call; it bears the next two ids."""
     item = rt.Item(
         type="function_call_output",
-        id=step.new_id("item"),
-        call_id=call.call_id,
+        id=id_of(state, "item", state.ids + 1),
+        call_id=call_id,
         output=output,
     )
-    step.send(rt.ConversationItemCreate(event_id=step.new_id("item_create"), item=item))
-    changed, entry = history.answered(step.state.history, call.call_id, output, item.id)
-    step.history(changed, entry, "updated")
+    return rt.ConversationItemCreate(event_id=id_of(state, "item_create", state.ids + 2), item=item)
 
 
 def _report(
@@ -108,7 +124,8 @@ def _report(
     if call.kind == "handoff":
         return
     taken = duration if duration is not None else step.at - call.called_at
-    _hook(step, call, ToolOutcome(output, as_status(status), taken, error, error is not None))
+    if moments.wanted(step, call.agent.agent):
+        _hook(step, call, ToolOutcome(output, as_status(status), taken, error, error is not None))
     step.emit(
         ToolResultEvent(
             name=call.name,
@@ -167,7 +184,7 @@ def _go_on_beside(step: Step, response_id: str, params: rt.ResponseParams) -> No
             made.append(
                 rt.Item(type="function_call_output", call_id=call.call_id, output=call.output)
             )
-    responses.request_outside(step, msgspec.structs.replace(params, input=[*told, *made]))
+    responses.request_outside(step, replace(params, input=[*told, *made]))
 
 
 def covered(step: Step) -> None:
@@ -195,10 +212,7 @@ def _hook(step: Step, call: Call, outcome: ToolOutcome) -> None:
 
 def as_status(status: str) -> ToolStatus:
     """The status as hooks are told it: a call that was stopped has failed."""
-    for known in get_args(ToolStatus):
-        if status == known:
-            return cast("ToolStatus", known)
-    return "error"
+    return _STATUSES.get(status, "error")
 
 
 def open_call(step: Step, call: Call) -> None:
@@ -214,13 +228,17 @@ def open_call(step: Step, call: Call) -> None:
             )
         batch = Batch(over=track is None, beside=beside)
     batch = replace(batch, open=batch.open | {call.call_id})
-    calls = dict(tools.calls)
-    answered = [name for name, old in calls.items() if old.status == "answered"]
-    for name in answered[: max(0, len(answered) - KEPT_CALLS)]:
-        del calls[name]
-    calls[call.call_id] = call
     batches = {**tools.batches, call.response_id: batch}
-    step.update(tools=replace(tools, calls=calls, batches=batches))
+    calls = {**tools.calls, call.call_id: call}
+    too_many = len(calls) - sum(len(each.open) for each in batches.values()) - KEPT_CALLS
+    if too_many > 0:
+        answered = (name for name, old in tools.calls.items() if old.status == "answered")
+        for name in tuple(islice(answered, too_many)):
+            del calls[name]
+    step.update(
+        tools=replace(tools, calls=calls, batches=batches),
+        latency=latency.note(step.state.latency, "tool_call", step.at),
+    )
 
 
 def put(step: Step, call: Call) -> Call:

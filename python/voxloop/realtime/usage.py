@@ -36,8 +36,24 @@ class Usage:
     transcription_seconds: float = 0.0
 
     def __add__(self, other: Usage) -> Usage:
-        names = self.__dataclass_fields__
-        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in names})
+        # Written out: it is added up at the end of each response, before what follows from it.
+        return Usage(
+            responses=self.responses + other.responses,
+            total_tokens=self.total_tokens + other.total_tokens,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            input_text_tokens=self.input_text_tokens + other.input_text_tokens,
+            input_audio_tokens=self.input_audio_tokens + other.input_audio_tokens,
+            input_image_tokens=self.input_image_tokens + other.input_image_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            cached_text_tokens=self.cached_text_tokens + other.cached_text_tokens,
+            cached_audio_tokens=self.cached_audio_tokens + other.cached_audio_tokens,
+            cached_image_tokens=self.cached_image_tokens + other.cached_image_tokens,
+            output_text_tokens=self.output_text_tokens + other.output_text_tokens,
+            output_audio_tokens=self.output_audio_tokens + other.output_audio_tokens,
+            transcription_tokens=self.transcription_tokens + other.transcription_tokens,
+            transcription_seconds=self.transcription_seconds + other.transcription_seconds,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

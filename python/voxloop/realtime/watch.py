@@ -64,10 +64,10 @@ class Watch:
 
     def saw(self, event: Event, state: State) -> None:
         """The application is told this."""
-        if isinstance(event, TranscriptEvent):
+        if type(event) is TranscriptEvent:
             if event.role == "assistant":
                 self._heard(event, state)
-        elif isinstance(event, AgentEndEvent):
+        elif type(event) is AgentEndEvent:
             for item_id, text in tuple(self._texts.items()):
                 if text.response_id == event.response_id:
                     del self._texts[item_id]

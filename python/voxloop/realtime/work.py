@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from collections.abc import Awaitable, Callable
 from copy import deepcopy
 from typing import Any, Protocol, TypeAlias
 
 import trio
 
 from voxloop import telemetry
+from voxloop._bridge import cancellation_point
 from voxloop._errors import ConfigError, ModelBehaviorError, ToolError, VoxloopError
 from voxloop.agents import Handoff, ResolvedAgent, call_hooks, resolve
 from voxloop.realtime import effects, inputs
@@ -74,6 +76,9 @@ class Workshop:
     What a task comes to goes back as one input. One that is cancelled gives nothing back.
     """
 
+    begun = False
+    """A frame led to a tool that has had no turn yet."""
+
     def __init__(
         self, owner: Owner, nursery: trio.Nursery, context: RunContext[Any], config: RunConfig
     ) -> None:
@@ -88,12 +93,18 @@ class Workshop:
         self._slots = trio.CapacityLimiter(config.tool_concurrency)
         self._threads = trio.CapacityLimiter(config.tool_concurrency)
         self._scopes: dict[str, trio.CancelScope] = {}
+        self._ready: _Ready | None = None
 
-    def do(self, effect: Effect, _state: State) -> None:
-        """Begin one of them."""
+    def do(self, effect: Effect, *, of_frame: bool) -> None:
+        """Begin one of them. ``of_frame``: it was a frame that led to it."""
         match effect:
             case effects.RunTool(call=call, tool=tool):
-                self._nursery.start_soon(self._run_tool, call, tool)
+                self.begun = self.begun or of_frame
+                if of_frame and self._ready is not None:
+                    self._ready.take(call, tool)
+                    self._ready = None
+                else:  # within what its caller is in: a tool sees the context variables
+                    self._nursery.start_soon(self._run_tool, call, tool)
             case effects.RunHandoff(call=call, handoff=handoff):
                 self._nursery.start_soon(self._run_handoff, call, handoff)
             case effects.Examine(call=call, tool=tool):
@@ -107,31 +118,43 @@ class Workshop:
             case effects.Hook():
                 self.hooks.put(effect)
 
+    def make_ready(self) -> None:
+        """Have a task wait for the next call: to begin one then would take longer."""
+        self.begun = False
+        if self._ready is None:
+            self._ready = _Ready()
+            self._nursery.start_soon(self._ready.run, self._run_tool)
+
     def _of(self, call: Call) -> RunContext[Any]:
         return call_context(self._context, call)
 
     async def _run_tool(self, call: Call, tool: Tool) -> None:
-        agent, context = call.agent.agent, self._of(call)
-
-        async def on_start() -> None:
-            hooks = (self._config.hooks, agent.hooks)
-            await call_hooks("on_tool_start", hooks, context, agent, tool)
-
-        span = self._owner.observer.call_span(call.call_id, call.response_id)
-        with trio.CancelScope() as scope, telemetry.within(span):
+        if tool.on_interrupt != "cancel":
+            await self._ran(call, tool)
+            return
+        with trio.CancelScope() as scope:
             self._scopes[call.call_id] = scope
             try:
-                async with self._slots:
-                    outcome = await run_tool(
-                        tool,
-                        call.arguments,
-                        context=context,
-                        limiter=self._threads,
-                        formatter=self._config.failure,
-                        on_start=on_start,
-                    )
+                await self._ran(call, tool)
             finally:
                 del self._scopes[call.call_id]
+
+    async def _ran(self, call: Call, tool: Tool) -> None:
+        context = self._of(call)
+        span = self._owner.observer.call_span(call.call_id, call.response_id)
+        with telemetry.within(span):
+            await self._slot()
+            try:
+                outcome = await run_tool(
+                    tool,
+                    call.arguments,
+                    context=context,
+                    limiter=self._threads,
+                    formatter=self._config.failure,
+                    on_start=self._on_start(call, tool, context),
+                )
+            finally:
+                self._slots.release()
             self._owner.feed(
                 inputs.ToolFinished(
                     call.call_id,
@@ -142,6 +165,23 @@ class Workshop:
                     fatal=_fatal(outcome.error, tool) if outcome.fatal else None,
                 )
             )
+
+    async def _slot(self) -> None:
+        # A free one is taken without a turn for others, which the model would wait for.
+        await cancellation_point()
+        try:
+            self._slots.acquire_nowait()
+        except trio.WouldBlock:
+            await self._slots.acquire()
+
+    def _on_start(
+        self, call: Call, tool: Tool, context: RunContext[Any]
+    ) -> Callable[[], Awaitable[object]] | None:
+        agent = call.agent.agent
+        hooks = (self._config.hooks, agent.hooks)
+        if hooks[0] is None and hooks[1] is None:
+            return None
+        return lambda: call_hooks("on_tool_start", hooks, context, agent, tool)
 
     async def _examine(self, call: Call, tool: Tool) -> None:
         context = self._of(call)
@@ -201,6 +241,23 @@ class Workshop:
         return rewrite(before, await handoff.filtered(deepcopy(before)))
 
 
+class _Ready:
+    """A task that has been begun before there is a call for it; it runs one."""
+
+    def __init__(self) -> None:
+        self._given: tuple[Call, Tool] | None = None
+        self._called = trio.Event()
+
+    def take(self, call: Call, tool: Tool) -> None:
+        self._given = (call, tool)
+        self._called.set()
+
+    async def run(self, work: Callable[[Call, Tool], Awaitable[None]]) -> None:
+        await self._called.wait()
+        if self._given is not None:
+            await work(*self._given)
+
+
 class HookLine:
     """Calls hooks one after the other, in the order of what happened."""
 
@@ -243,9 +300,7 @@ class HookLine:
 
 def call_context(context: RunContext[Any], call: Call) -> RunContext[Any]:
     """The run, seen from inside one call."""
-    return context.for_agent(call.agent.agent.name).for_call(
-        tool_name=call.name, call_id=call.call_id, arguments=call.arguments
-    )
+    return RunContext(context.value, call.agent.agent.name, call.name, call.call_id, call.arguments)
 
 
 def check_agent(resolved: ResolvedAgent, settings: SessionModelSettings) -> None:

@@ -7,7 +7,7 @@ Trace Context gives them, so that any tracer can be fed with them.
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -51,11 +51,11 @@ class Span:
                 raise ConfigError(
                     f"trace_id is {trace_id!r}; give 32 hexadecimal digits in lower case"
                 )
-            return cls(trace_id, secrets.token_hex(8))
+            return cls(trace_id, os.urandom(8).hex())
         around = current_span() if parent is None else parent
         if around is None:
-            return cls(secrets.token_hex(16), secrets.token_hex(8))
-        return cls(around.trace_id, secrets.token_hex(8), around.span_id)
+            return cls(os.urandom(16).hex(), os.urandom(8).hex())
+        return cls(around.trace_id, os.urandom(8).hex(), around.span_id)
 
     @property
     def metadata(self) -> dict[str, object]:
@@ -68,14 +68,19 @@ def current_span() -> Span | None:
     return _current.get()
 
 
-@contextmanager
-def within(span: Span) -> Iterator[None]:
+class within:  # noqa: N801 - a context manager, named as one
     """Let the block be inside a span, without telling anyone."""
-    token = _current.set(span)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+
+    __slots__ = ("_span", "_token")
+
+    def __init__(self, span: Span) -> None:
+        self._span = span
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self._span)
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)
 
 
 @contextmanager

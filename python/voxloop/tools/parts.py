@@ -79,6 +79,8 @@ ToolContent: TypeAlias = "str | list[JsonObject]"
 
 def parts_of(value: object) -> tuple[ToolPart, ...]:
     """The parts that a tool gave, alone or in a list with strings; empty for anything else."""
+    if isinstance(value, str):
+        return ()
     if isinstance(value, ToolPart):
         return (value,)
     if not isinstance(value, (list, tuple)) or not any(isinstance(x, ToolPart) for x in value):

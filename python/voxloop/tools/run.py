@@ -6,7 +6,8 @@ import inspect
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from types import CoroutineType, FunctionType
 from typing import Any, Literal, TypeAlias, cast
 
 import trio
@@ -95,9 +96,10 @@ async def run_tool(
     except ArgumentsError as error:
         text = f"Tool {tool.name!r} was not run: {error}. Call it again."
         return await call.failed(text, "arguments", error)
-    stopped = await call.checked(tool.input_guardrails, arguments)
-    if stopped is not None:
-        return stopped
+    if tool.input_guardrails:
+        stopped = await call.checked(tool.input_guardrails, arguments)
+        if stopped is not None:
+            return stopped
     if on_start is not None:
         await on_start()
     result: object = None
@@ -114,8 +116,11 @@ async def run_tool(
         late = ToolError(text, tool=tool.name, code="tool_timeout")
         return await call.failed(text, "timeout", late, fatal=tool.timeout_behavior == "raise")
     output = to_text(result)
-    stopped = await call.checked(tool.output_guardrails, output)
-    return stopped or replace(call.outcome(output, "ok"), parts=parts_of(result))
+    if tool.output_guardrails:
+        stopped = await call.checked(tool.output_guardrails, output)
+        if stopped is not None:
+            return stopped
+    return call.outcome(output, "ok", parts=parts_of(result))
 
 
 @dataclass(slots=True)
@@ -134,8 +139,9 @@ class _Run:
         error: Exception | None = None,
         *,
         fatal: bool = False,
+        parts: tuple[ToolPart, ...] = (),
     ) -> ToolOutcome:
-        return ToolOutcome(output, status, time.monotonic() - self.started, error, fatal)
+        return ToolOutcome(output, status, time.monotonic() - self.started, error, fatal, parts)
 
     async def failed(
         self,
@@ -180,10 +186,14 @@ async def _invoke(
             abandon_on_cancel=tool.on_cancel == "abandon",
         )
     # A plain function may hand back a coroutine (a partial, a wrapper): it is awaited here.
-    return await cast("Any", result) if inspect.isawaitable(result) else result
+    if type(result) is CoroutineType or inspect.isawaitable(result):
+        return await cast("Any", result)
+    return result
 
 
 def _is_async(handler: Handler) -> bool:
+    if type(handler) is FunctionType and handler.__code__.co_flags & inspect.CO_COROUTINE:
+        return True  # as most are, and `inspect` takes its time to find out
     # A callable object counts by its class's method; a function's own is a plain slot wrapper.
     target: Any = handler
     return inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(target.__call__)

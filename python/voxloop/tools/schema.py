@@ -59,15 +59,17 @@ class Binding:
         try:
             if self.struct is None:
                 return msgspec.json.decode(text, type=dict[str, object])
-            values = msgspec.json.decode(text, type=self.struct, dec_hook=_from_model)
+            values = _decoder(self.struct).decode(text)
         except msgspec.ValidationError as error:
             raise ArgumentsError(f"the arguments do not fit its schema: {error}") from error
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise ArgumentsError(f"the arguments are not valid JSON: {error}") from error
         found = {name: getattr(values, name) for name in self.struct.__struct_fields__}
         given = {name: value for name, value in found.items() if value is not msgspec.UNSET}
-        left_out = {n: copy.deepcopy(v) for n, v in self.defaults.items() if n not in given}
-        return {**given, **left_out}
+        for name, value in self.defaults.items():
+            if name not in given:
+                given[name] = copy.deepcopy(value)
+        return given
 
     def call(
         self,
@@ -83,6 +85,11 @@ class Binding:
                 break
             head.append(rest.pop(name))
         return function(*head, **rest)
+
+
+@functools.lru_cache(maxsize=1024)
+def _decoder(struct: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(struct, dec_hook=_from_model)
 
 
 def describe(

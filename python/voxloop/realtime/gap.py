@@ -1,0 +1,36 @@
+"""What waits while a session has no connection."""
+
+from __future__ import annotations
+
+import trio
+
+from voxloop.realtime.state import Backlog
+from voxloop.wire import realtime as rt
+
+GAP_BYTES = 16 * 1024 * 1024
+"""Items and events, in JSON, that may wait for a connection that is lost; audio has its ring."""
+
+
+class Gap:
+    """How much has come to wait.
+
+    Attributes:
+        nbytes: Bytes of it.
+        over: Set when there is a connection again, or when there will be none.
+    """
+
+    def __init__(self) -> None:
+        self.nbytes = 0
+        self.over = trio.Event()
+
+    def end(self) -> None:
+        """There is a connection again, or there will be none."""
+        self.nbytes = 0
+        self.over.set()
+        self.over = trio.Event()
+
+
+def added(before: Backlog, after: Backlog) -> int:
+    """Bytes of what has come to wait for a connection."""
+    new = (*after.creates[len(before.creates) :], *after.held[len(before.held) :])
+    return sum(len(rt.encode(event)) for event in new)
