@@ -253,7 +253,8 @@ class _Ready:
         self._called.set()
 
     async def run(self, work: Callable[[Call, Tool], Awaitable[None]]) -> None:
-        await self._called.wait()
+        if self._given is None:  # it may be called before it has had a turn
+            await self._called.wait()
         if self._given is not None:
             await work(*self._given)
 
