@@ -325,7 +325,7 @@ def _from_wire(wire: rt.Item, previous_id: str | None) -> HistoryItem:
         type=wire.type,
         role=wire.role,
         status=wire.status,
-        content=tuple(_part(part) for part in wire.content or ()),
+        content=tuple(_part(part) for part in wire.content) if wire.content else (),
         name=wire.name,
         call_id=wire.call_id,
         arguments=wire.arguments,

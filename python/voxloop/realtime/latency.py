@@ -75,24 +75,19 @@ class Ledger(Struct, frozen=True):
     """The turns so far, the oldest of them forgotten.
 
     Attributes:
-        past: Those before the last one.
-        last: The last one, which may be open.
+        past: Those that are over.
+        open: The one that is not.
         count: How many there were.
     """
 
     past: tuple[TurnMetrics, ...] = ()
-    last: TurnMetrics | None = None
+    open: TurnMetrics | None = None
     count: int = 0
 
     @property
     def turns(self) -> tuple[TurnMetrics, ...]:
         """All that are remembered."""
-        return self.past if self.last is None else (*self.past, self.last)
-
-    @property
-    def open(self) -> TurnMetrics | None:
-        """The turn that is not over."""
-        return None if self.last is None or self.last.complete else self.last
+        return self.past if self.open is None else (*self.past, self.open)[-KEPT_TURNS:]
 
 
 def begin(ledger: Ledger, mark: Mark, at: float) -> Ledger:
@@ -100,22 +95,26 @@ def begin(ledger: Ledger, mark: Mark, at: float) -> Ledger:
     if ledger.open is not None:
         return note(ledger, mark, at)
     count = ledger.count + 1
-    turn = TurnMetrics(turn=count, marks=((mark, at),))
-    return Ledger(ledger.turns[-KEPT_TURNS + 1 :], turn, count)
+    return Ledger(ledger.past, TurnMetrics(turn=count, marks=((mark, at),)), count)
 
 
 def note(ledger: Ledger, mark: Mark, at: float) -> Ledger:
     """Mark the open turn; only ``last_audio`` is moved when it is there already."""
     turn = ledger.open
-    if turn is None and mark == "transcript":
-        turn = ledger.last  # it may come after the answer
+    if turn is None and mark == "transcript" and ledger.past:
+        turn = ledger.past[-1]  # it may come after the answer
     if turn is None or (mark != "last_audio" and turn.at(mark) is not None):
         return ledger
     before = turn.marks
     if mark == "last_audio":
         before = tuple(entry for entry in before if entry[0] != mark)
     marks: tuple[tuple[Mark, float], ...] = (*before, (mark, at))
-    return _last(ledger, _marked(turn, marks))
+    made = TurnMetrics(
+        turn=turn.turn, marks=marks, interrupted=turn.interrupted, complete=turn.complete
+    )
+    if turn.complete:
+        return Ledger((*ledger.past[:-1], made), ledger.open, ledger.count)
+    return Ledger(ledger.past, made, ledger.count)
 
 
 def noted(ledger: Ledger, mark: Mark) -> bool:
@@ -127,7 +126,9 @@ def noted(ledger: Ledger, mark: Mark) -> bool:
 def interrupted(ledger: Ledger) -> Ledger:
     """The answer of the open turn was cut short."""
     turn = ledger.open
-    return ledger if turn is None else _last(ledger, replace(turn, interrupted=True))
+    if turn is None:
+        return ledger
+    return Ledger(ledger.past, replace(turn, interrupted=True), ledger.count)
 
 
 def finish(ledger: Ledger) -> tuple[Ledger, TurnMetrics | None]:
@@ -135,17 +136,5 @@ def finish(ledger: Ledger) -> tuple[Ledger, TurnMetrics | None]:
     turn = ledger.open
     if turn is None or turn.at("response_created") is None:
         return ledger, None
-    over = TurnMetrics(
-        turn=turn.turn, marks=turn.marks, interrupted=turn.interrupted, complete=True
-    )
-    return _last(ledger, over), over
-
-
-def _marked(turn: TurnMetrics, marks: tuple[tuple[Mark, float], ...]) -> TurnMetrics:
-    return TurnMetrics(
-        turn=turn.turn, marks=marks, interrupted=turn.interrupted, complete=turn.complete
-    )
-
-
-def _last(ledger: Ledger, turn: TurnMetrics) -> Ledger:
-    return Ledger(ledger.past, turn, ledger.count)
+    over = replace(turn, complete=True)
+    return Ledger((*ledger.past, over)[-KEPT_TURNS:], None, ledger.count), over

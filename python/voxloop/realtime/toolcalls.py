@@ -230,7 +230,9 @@ def open_call(step: Step, call: Call) -> None:
     batch = replace(batch, open=batch.open | {call.call_id})
     batches = {**tools.batches, call.response_id: batch}
     calls = {**tools.calls, call.call_id: call}
-    too_many = len(calls) - sum(len(each.open) for each in batches.values()) - KEPT_CALLS
+    too_many = len(calls) - KEPT_CALLS
+    if too_many > 0:
+        too_many -= sum(len(each.open) for each in batches.values())
     if too_many > 0:
         answered = (name for name, old in tools.calls.items() if old.status == "answered")
         for name in tuple(islice(answered, too_many)):

@@ -8,6 +8,7 @@ Trace Context gives them, so that any tracer can be fed with them.
 from __future__ import annotations
 
 import os
+import random
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,11 @@ from dataclasses import dataclass
 from voxloop._errors import ConfigError
 from voxloop.telemetry._bus import emit, enabled
 
+# A generator of our own: an application may seed the one that all share, and asking the system for
+# each id takes longer than all else about a span.
+_random = random.Random()  # noqa: S311 - ids are no secrets
+if hasattr(os, "register_at_fork"):  # a process that was forked would give out the same ids
+    os.register_at_fork(after_in_child=_random.seed)
 _HEX = frozenset("0123456789abcdef")
 _current: ContextVar[Span | None] = ContextVar("voxloop_span", default=None)
 
@@ -51,11 +57,11 @@ class Span:
                 raise ConfigError(
                     f"trace_id is {trace_id!r}; give 32 hexadecimal digits in lower case"
                 )
-            return cls(trace_id, os.urandom(8).hex())
+            return cls(trace_id, _new_id(64))
         around = current_span() if parent is None else parent
         if around is None:
-            return cls(os.urandom(16).hex(), os.urandom(8).hex())
-        return cls(around.trace_id, os.urandom(8).hex(), around.span_id)
+            return cls(_new_id(128), _new_id(64))
+        return cls(around.trace_id, _new_id(64), around.span_id)
 
     @property
     def metadata(self) -> dict[str, object]:
@@ -136,3 +142,8 @@ def span(
 
 def _since(began: float) -> float:
     return (time.monotonic() - began) * 1000.0
+
+
+def _new_id(bits: int) -> str:
+    # All zeros would be no id.
+    return f"{_random.getrandbits(bits) or 1:0{bits // 4}x}"
