@@ -18,6 +18,8 @@ WebSocketItem: TypeAlias = Handshake | tuple[str | bytes | AudioDelta | MediaCut
 _MediaReport: TypeAlias = tuple[str, AudioChunk | int | MediaCut | str | None]
 HttpItem: TypeAlias = HttpHead | bytes | None
 
+__version__: str
+
 @final
 class Format:
     """How samples are laid out; compared and hashed by value.

@@ -54,3 +54,27 @@ def modules_after(statement: str) -> set[str]:
 def test_import_brings_nothing_heavy(statement: str) -> None:
     heavy = {"numpy", "onnxruntime", "click", "starlette", "hypercorn", "websockets", "openai"}
     assert modules_after(statement) & heavy == set()
+
+
+def test_a_realtime_session_brings_no_more_than_it_needs() -> None:
+    """Each of these is a megabyte, or a part of one, in every process that holds sessions."""
+    program = """
+from voxloop import Agent, OpenAI, audio, net, realtime, tool
+OpenAI(api_key="k")"""
+    spared = {
+        "asyncio",
+        "email",
+        "importlib.metadata",
+        "sqlite3",
+        "tomllib",
+        "voxloop.agents.loop",
+        "voxloop.agents.sqlite",
+        "voxloop.net._http",
+        "voxloop.providers.openai.llm",
+        "voxloop.providers.openai.stt",
+        "voxloop.providers.openai.tts",
+        "voxloop.realtime.diagnosis",
+        "voxloop.voice",
+        "voxloop.wire.audio",
+    }
+    assert modules_after(program) & spared == set()

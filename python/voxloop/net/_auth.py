@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import stat
-import tomllib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -152,6 +151,8 @@ def _from_file() -> tuple[str | None, str]:
 
 
 def _keeps_keyring(home: Path) -> bool:
+    import tomllib  # rarely wanted, and never again
+
     try:
         config = tomllib.loads((home / "config.toml").read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ValueError, RecursionError):

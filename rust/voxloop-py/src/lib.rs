@@ -55,4 +55,8 @@ mod _native {
     use super::realtime::{AudioDelta, CutItem, MediaCut};
     #[pymodule_export]
     use super::text::Splitter;
+    /// The version of the package, whose metadata are made from the same line.
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)] // PEP 396's name
+    const __version__: &str = env!("CARGO_PKG_VERSION");
 }
