@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from voxloop._errors import VoxloopError
 from voxloop.agents import Agent, Handoff, ResolvedAgent
@@ -15,30 +16,26 @@ from voxloop.tools import Tool, ToolFailure
 from voxloop.wire import realtime as rt
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     """Put an event on the wire of the connection in use; a plain dict goes as it is."""
 
     event: rt.ClientEvent | dict[str, object]
 
 
-@dataclass(frozen=True, slots=True)
-class Emit:
+class Emit(Struct, frozen=True):
     """Tell the application."""
 
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
-class Examine:
+class Examine(Struct, frozen=True):
     """Ask whether a call may run and needs approval; comes back as `inputs.Examined`."""
 
     call: Call
     tool: Tool
 
 
-@dataclass(frozen=True, slots=True)
-class Explain:
+class Explain(Struct, frozen=True):
     """Word a call that came to nothing; comes back as `inputs.ToolFinished`."""
 
     call: Call
@@ -48,15 +45,13 @@ class Explain:
     respond: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CancelTool:
+class CancelTool(Struct, frozen=True):
     """Stop a function, or the questions about it; nothing comes back."""
 
     call_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Hook:
+class Hook(Struct, frozen=True):
     """Call the hook ``name`` of the run and of the agent with these arguments."""
 
     name: str
@@ -65,8 +60,7 @@ class Hook:
     call: Call | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CheckInput:
+class CheckInput(Struct, frozen=True):
     """Have a turn of the user looked at; comes back as `inputs.Judged`."""
 
     item_id: str
@@ -74,38 +68,33 @@ class CheckInput:
     agent: ResolvedAgent
 
 
-@dataclass(frozen=True, slots=True)
-class CheckRest:
+class CheckRest(Struct, frozen=True):
     """Have what came of a response's words looked at to its end: no more will come."""
 
     response_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunTool:
+class RunTool(Struct, frozen=True):
     """Run a function; its end comes back as `inputs.ToolFinished`."""
 
     call: Call
     tool: Tool
 
 
-@dataclass(frozen=True, slots=True)
-class RunHandoff:
+class RunHandoff(Struct, frozen=True):
     """Run a handoff's callback and resolve its agent; comes back as `inputs.AgentReady`."""
 
     call: Call
     handoff: Handoff
 
 
-@dataclass(frozen=True, slots=True)
-class Greeted:
+class Greeted(Struct, frozen=True):
     """The server has begun a session, and given it an id."""
 
     session_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseOver:
+class ResponseOver(Struct, frozen=True):
     """A response ended: its times are complete, and perhaps the server said what it cost."""
 
     track: ResponseTrack
@@ -115,43 +104,37 @@ class ResponseOver:
     usage: Usage | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TurnOver:
+class TurnOver(Struct, frozen=True):
     """A turn ended: its latencies are complete."""
 
     metrics: TurnMetrics
 
 
-@dataclass(frozen=True, slots=True)
-class Dial:
+class Dial(Struct, frozen=True):
     """Make another connection; it comes back as `inputs.Opened`, or as `inputs.Lost`."""
 
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class Switch:
+class Switch(Struct, frozen=True):
     """Use a connection that was made; all others are let go, with what was queued for them."""
 
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class HangUp:
+class HangUp(Struct, frozen=True):
     """Let a connection go."""
 
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(Struct, frozen=True):
     """The command cannot be carried out; its caller gets the error."""
 
     error: VoxloopError
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """The session is over; an error is raised by the iterations once they have drained.
 
     ``left``: the application has left it.

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from voxloop._errors import VoxloopError
 from voxloop.agents import ResolvedAgent
@@ -19,48 +20,42 @@ from voxloop.realtime.filtering import Rewrite
 from voxloop.wire import realtime as rt
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """A frame, decoded."""
 
     event: rt.ServerMessage
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Sound:
+class Sound(Struct, frozen=True):
     """Sound of an answer, decoded on the network thread."""
 
     delta: AudioDelta
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class SoundTaken:
+class SoundTaken(Struct, frozen=True):
     """Sound of an answer that came the long way and that a sink has taken."""
 
     event: rt.ResponseOutputAudioDelta
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class MediaAttached:
+class MediaAttached(Struct, frozen=True):
     """Media were attached; ``source``: the user's audio comes from them."""
 
     source: bool
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class MediaLeft:
+class MediaLeft(Struct, frozen=True):
     """Media were let go, after they had taken so many bytes of sound in all."""
 
     taken_bytes: int
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class MediaCut:
+class MediaCut(Struct, frozen=True):
     """The media have silenced the answer; ``cause`` is why, where they did not know it."""
 
     cut: NativeCut
@@ -68,31 +63,27 @@ class MediaCut:
     cause: InterruptionCause = "application"
 
 
-@dataclass(frozen=True, slots=True)
-class MediaSilent:
+class MediaSilent(Struct, frozen=True):
     """Of all the sound that a sink has taken, this many bytes were played or given up."""
 
     taken_bytes: int
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class BadFrame:
+class BadFrame(Struct, frozen=True):
     """A frame that is not an event."""
 
     error: VoxloopError
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Struct, frozen=True):
     """Time has passed."""
 
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(Struct, frozen=True):
     """A connection ended, or could not be made; without an error it ended as it should.
 
     ``epoch`` is its number, None that of the one in use.
@@ -103,8 +94,7 @@ class Lost:
     epoch: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """A connection that was asked for stands; ``wall`` is Unix seconds."""
 
     epoch: int
@@ -112,54 +102,47 @@ class Opened:
     wall: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """The first frame came on a connection that is not in use yet."""
 
     epoch: int
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Left:
+class Left(Struct, frozen=True):
     """The application leaves the session's block."""
 
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """The first connection stands: tell the server everything. ``wall`` is Unix seconds."""
 
     at: float
     wall: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AppendAudio:
+class AppendAudio(Struct, frozen=True):
     """Audio of the user, in the session's input format."""
 
     data: bytes
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class CommitAudio:
+class CommitAudio(Struct, frozen=True):
     """The user's turn is over. ``respond`` None: ask for an answer if nobody else does."""
 
     respond: bool | None
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class ClearAudio:
+class ClearAudio(Struct, frozen=True):
     """Forget the audio that was not committed."""
 
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class AddItem:
+class AddItem(Struct, frozen=True):
     """Add an item to the conversation, and perhaps ask for a response."""
 
     item: rt.Item
@@ -168,31 +151,27 @@ class AddItem:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteItem:
+class DeleteItem(Struct, frozen=True):
     """Take an item out of the conversation."""
 
     item_id: str
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Respond:
+class Respond(Struct, frozen=True):
     """Ask for a response, perhaps with settings of its own."""
 
     params: rt.ResponseParams | None
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Interrupt:
+class Interrupt(Struct, frozen=True):
     """Stop the answer."""
 
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Played:
+class Played(Struct, frozen=True):
     """The application reports how much of an item it has played."""
 
     item_id: str
@@ -200,8 +179,7 @@ class Played:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(Struct, frozen=True):
     """Whether a call may run at all, and whether someone has to approve it."""
 
     call_id: str
@@ -210,8 +188,7 @@ class Examined:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Tripped:
+class Tripped(Struct, frozen=True):
     """A guardrail stops an answer; with an error it ends the session."""
 
     event: GuardrailTrippedEvent
@@ -219,8 +196,7 @@ class Tripped:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
+class Passed(Struct, frozen=True):
     """The guardrails have let the first ``length`` characters of a message pass.
 
     ``whole``: the message is complete, and they have let all of it pass.
@@ -233,8 +209,7 @@ class Passed:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """The guardrails have looked at a turn of the user; without an event they let it pass."""
 
     item_id: str
@@ -243,8 +218,7 @@ class Judged:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class ToolFinished:
+class ToolFinished(Struct, frozen=True):
     """A function came to its end; with ``fatal`` the session ends as well.
 
     ``respond`` None goes by the tool.
@@ -259,8 +233,7 @@ class ToolFinished:
     fatal: VoxloopError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """The application answers a call."""
 
     call_id: str
@@ -268,8 +241,7 @@ class Answer:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Decide:
+class Decide(Struct, frozen=True):
     """The application approves or rejects a call; ``always`` holds for the tool from then on."""
 
     call_id: str
@@ -279,8 +251,7 @@ class Decide:
     always: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AgentReady:
+class AgentReady(Struct, frozen=True):
     """An agent is resolved and may take over; ``call_id`` is that of the handoff, if any.
 
     ``rewrite`` is what its filter makes of the conversation.
@@ -293,16 +264,14 @@ class AgentReady:
     rewrite: Rewrite | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeSettings:
+class ChangeSettings(Struct, frozen=True):
     """New settings for the server."""
 
     settings: SessionModelSettings
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
+class Raw(Struct, frozen=True):
     """An event of the application's own making."""
 
     event: Mapping[str, object]
