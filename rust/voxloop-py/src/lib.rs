@@ -27,6 +27,8 @@ mod _native {
     #[pymodule_export]
     use super::audio::input::as_chunk;
     #[pymodule_export]
+    use super::audio::pack::Packed;
+    #[pymodule_export]
     use super::audio::pcm::{
         Dither, channel, gain, mix, peak, peak_dbfs, rms, rms_dbfs, to_float32, to_mono, to_pcm16,
     };
