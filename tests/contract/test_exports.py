@@ -74,6 +74,7 @@ OpenAI(api_key="k")"""
         "voxloop.providers.openai.stt",
         "voxloop.providers.openai.tts",
         "voxloop.realtime.diagnosis",
+        "voxloop.realtime.recording",
         "voxloop.voice",
         "voxloop.wire.audio",
     }

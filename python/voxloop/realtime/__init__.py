@@ -47,7 +47,6 @@ from voxloop.realtime.history import HistoryItem, HistoryPart
 from voxloop.realtime.latency import TurnMetrics
 from voxloop.realtime.open import open_session
 from voxloop.realtime.reconnect import Reconnect
-from voxloop.realtime.recording import Recording
 from voxloop.realtime.runner import WireEvent
 from voxloop.realtime.session import Session
 from voxloop.realtime.subscribers import Subscription
@@ -56,6 +55,7 @@ from voxloop.realtime.usage import Prices, Usage
 if TYPE_CHECKING:
     from voxloop.realtime.calls import Calls
     from voxloop.realtime.diagnosis import Diagnosis, DiagnosisStep, diagnose
+    from voxloop.realtime.recording import Recording
 
 __all__ = [
     "AgentEndEvent",
@@ -114,6 +114,7 @@ __getattr__ = lazy(
         "Calls": "calls",
         "Diagnosis": "diagnosis",
         "DiagnosisStep": "diagnosis",
+        "Recording": "recording",
         "diagnose": "diagnosis",
     },
 )

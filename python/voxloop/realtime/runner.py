@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import trio
 
@@ -20,7 +20,6 @@ from voxloop.realtime.events import AudioEvent, ErrorEvent, Event, InterruptionC
 from voxloop.realtime.follow import Follower
 from voxloop.realtime.observe import Observer
 from voxloop.realtime.outbox import Outbox
-from voxloop.realtime.recording import Recording
 from voxloop.realtime.state import Backlog, State
 from voxloop.realtime.subscribers import Hub
 from voxloop.realtime.telephone import FORMATS, WireFormat
@@ -28,6 +27,9 @@ from voxloop.realtime.timer import Timer
 from voxloop.realtime.work import Workshop
 from voxloop.tools import RunContext
 from voxloop.wire import realtime as rt
+
+if TYPE_CHECKING:
+    from voxloop.realtime.recording import Recording
 
 GAP_BYTES = 16 * 1024 * 1024
 """Items and events, in JSON, that may wait for a connection that is lost; audio has its ring."""
