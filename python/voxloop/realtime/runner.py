@@ -127,7 +127,6 @@ class Runner:
         self.feed(inputs.Start(time.monotonic(), time.time()))
         self._connector.begun.set()
         self._nursery.start_soon(self._timer.run, self)
-        self._nursery.start_soon(self.work.hooks.run)
         self._nursery.start_soon(self._pings)
 
     @property

@@ -77,7 +77,7 @@ class Workshop:
     def __init__(
         self, owner: Owner, nursery: trio.Nursery, context: RunContext[Any], config: RunConfig
     ) -> None:
-        self.hooks = HookLine(config, context)
+        self.hooks = HookLine(nursery, config, context)
         self.watch = Watch(owner, nursery, context, config)
         self._owner = owner
         self._nursery = nursery
@@ -202,32 +202,37 @@ class Workshop:
 
 
 class HookLine:
-    """Calls hooks one after the other, in the order of what happened."""
+    """Calls hooks one after the other, in the order of what happened.
 
-    def __init__(self, config: RunConfig, context: RunContext[Any]) -> None:
+    Its task is there while there is something to call.
+    """
+
+    def __init__(self, nursery: trio.Nursery, config: RunConfig, context: RunContext[Any]) -> None:
+        self._nursery = nursery
         self._config = config
         self._context = context
         self._waiting: deque[effects.Hook] = deque()
-        self._filled = trio.Event()
+        self._running = False
         self.dropped = 0
 
     def put(self, effect: effects.Hook) -> None:
-        """Have a hook called."""
+        """Have a hook called, if there is one."""
+        if self._config.hooks is None and effect.agent.hooks is None:
+            return
         if len(self._waiting) >= KEPT_HOOKS:
             self._waiting.popleft()
             self.dropped += 1
             if self.dropped == 1:
                 _log.warning("hooks are too slow for the session: the oldest calls are left out")
         self._waiting.append(effect)
-        self._filled.set()
+        if not self._running:
+            self._running = True
+            self._nursery.start_soon(self._run)
 
-    async def run(self) -> None:
-        """Call them until cancelled."""
-        while True:
-            while not self._waiting:
-                self._filled = trio.Event()
-                await self._filled.wait()
+    async def _run(self) -> None:
+        while self._waiting:
             await self._call(self._waiting.popleft())
+        self._running = False
 
     async def _call(self, effect: effects.Hook) -> None:
         agent = effect.agent
