@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 GAP_BYTES = 16 * 1024 * 1024
 """Items and events, in JSON, that may wait for a connection that is lost; audio has its ring."""
-PING_SECONDS = 15.0
-"""How often the round trip of the last ping is told, if nothing else brings it up before."""
 
 T = TypeVar("T")
 
@@ -127,18 +125,15 @@ class Runner:
         self.feed(inputs.Start(time.monotonic(), time.time()))
         self._connector.begun.set()
         self._nursery.start_soon(self._timer.run, self)
-        self._nursery.start_soon(self._pings)
 
     @property
     def transport(self) -> RealtimeTransport | None:
         """What carries the messages now, or did last."""
         return None if self._connector.current is None else self._connector.current.transport
 
-    async def _pings(self) -> None:
-        # The network thread pings and measures; Python looks at it now and then.
-        while not self.state.link.over:
-            await trio.sleep(PING_SECONDS)
-            self.observer.pinged(self.transport)
+    def pinged(self) -> None:
+        """Look at the pings, which the network thread sends and measures."""
+        self.observer.pinged(self.transport)
 
     async def aclose(self) -> None:
         """End the session: nothing more is sent, the connection is closed, all tasks are cancelled.
