@@ -6,6 +6,7 @@ import logging
 import time
 from collections import deque
 from copy import deepcopy
+from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 
 import trio
@@ -83,11 +84,17 @@ class Workshop:
         self._nursery = nursery
         self._context = context
         self._config = config
-        # Two limits: an abandoned thread keeps its place among the threads, and must not also
-        # keep a coroutine tool from starting.
-        self._slots = trio.CapacityLimiter(config.tool_concurrency)
-        self._threads = trio.CapacityLimiter(config.tool_concurrency)
         self._scopes: dict[str, trio.CancelScope] = {}
+
+    # Two limits: an abandoned thread keeps its place among the threads, and must not also keep a
+    # coroutine tool from starting.
+    @cached_property
+    def _slots(self) -> trio.CapacityLimiter:
+        return trio.CapacityLimiter(self._config.tool_concurrency)
+
+    @cached_property
+    def _threads(self) -> trio.CapacityLimiter:
+        return trio.CapacityLimiter(self._config.tool_concurrency)
 
     def do(self, effect: Effect, _state: State) -> None:
         """Begin one of them."""
@@ -211,28 +218,27 @@ class HookLine:
         self._nursery = nursery
         self._config = config
         self._context = context
-        self._waiting: deque[effects.Hook] = deque()
-        self._running = False
+        self._waiting: deque[effects.Hook] | None = None
         self.dropped = 0
 
     def put(self, effect: effects.Hook) -> None:
         """Have a hook called, if there is one."""
         if self._config.hooks is None and effect.agent.hooks is None:
             return
-        if len(self._waiting) >= KEPT_HOOKS:
+        if self._waiting is None:
+            self._waiting = deque()
+            self._nursery.start_soon(self._run, self._waiting)
+        elif len(self._waiting) >= KEPT_HOOKS:
             self._waiting.popleft()
             self.dropped += 1
             if self.dropped == 1:
                 _log.warning("hooks are too slow for the session: the oldest calls are left out")
         self._waiting.append(effect)
-        if not self._running:
-            self._running = True
-            self._nursery.start_soon(self._run)
 
-    async def _run(self) -> None:
-        while self._waiting:
-            await self._call(self._waiting.popleft())
-        self._running = False
+    async def _run(self, waiting: deque[effects.Hook]) -> None:
+        while waiting:
+            await self._call(waiting.popleft())
+        self._waiting = None
 
     async def _call(self, effect: effects.Hook) -> None:
         agent = effect.agent
