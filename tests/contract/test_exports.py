@@ -27,6 +27,7 @@ def test_all_is_sorted_and_complete(name: str) -> None:
     assert module.__all__ == sorted(
         module.__all__, key=lambda n: (not n.isupper(), not n[0].isupper(), n)
     ) or (module.__all__ == sorted(module.__all__))
+    assert set(module.__all__) <= set(dir(module))
     for public in module.__all__:
         assert hasattr(module, public), public
 

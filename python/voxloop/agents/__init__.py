@@ -121,3 +121,7 @@ __getattr__ = lazy(
         "OpenAIAgentsWorkflow": "openai_agents",
     },
 )
+
+
+def __dir__() -> list[str]:
+    return __all__

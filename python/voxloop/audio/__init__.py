@@ -166,3 +166,7 @@ __getattr__ = lazy(
         "encode_pcm": "_pcm",
     },
 )
+
+
+def __dir__() -> list[str]:
+    return __all__

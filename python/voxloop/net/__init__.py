@@ -77,3 +77,7 @@ __getattr__ = lazy(
     __name__,
     dict.fromkeys(("HttpOptions", "HttpResponse", "Part", "SseEvent", "request"), "_http"),
 )
+
+
+def __dir__() -> list[str]:
+    return __all__

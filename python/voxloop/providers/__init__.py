@@ -99,3 +99,7 @@ __getattr__ = lazy(
         "default_provider": "default",
     },
 )
+
+
+def __dir__() -> list[str]:
+    return __all__

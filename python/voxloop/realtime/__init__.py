@@ -118,3 +118,7 @@ __getattr__ = lazy(
         "diagnose": "diagnosis",
     },
 )
+
+
+def __dir__() -> list[str]:
+    return __all__

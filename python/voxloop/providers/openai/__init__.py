@@ -46,3 +46,7 @@ __getattr__ = lazy(
         "TranscriptSegment": "transcript",
     },
 )
+
+
+def __dir__() -> list[str]:
+    return __all__
