@@ -355,7 +355,10 @@ class Packed:
     ``sys.getsizeof(packed)`` what is held. Bytes that are no PCM16 take what they took.
 
     Args:
-        data: PCM16, little-endian, mono.
+        data: Bytes-like: PCM16, little-endian, mono.
+
+    Raises:
+        AudioFormatError: It is not bytes-like.
 
     Example:
         >>> from voxloop import audio
@@ -364,7 +367,7 @@ class Packed:
         (48000, True)
     """
 
-    def __new__(cls, data: bytes) -> Self: ...
+    def __new__(cls, data: Buffer) -> Self: ...
     def __len__(self) -> int: ...
     def __bytes__(self) -> bytes: ...
     def __eq__(self, other: object, /) -> bool: ...

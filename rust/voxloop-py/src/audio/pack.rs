@@ -4,6 +4,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use voxloop_audio as core;
 
+use super::codec::raw;
+
 /// Bytes that are kept; those of PCM16 take about half of their room.
 #[pyclass(frozen, eq, module = "voxloop._native")]
 #[derive(PartialEq, Eq)]
@@ -12,8 +14,8 @@ pub(crate) struct Packed(core::Packed);
 #[pymethods]
 impl Packed {
     #[new]
-    fn new(data: &Bound<'_, PyBytes>) -> Self {
-        Self(core::Packed::new(data.as_bytes()))
+    fn new(data: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Ok(Self(core::Packed::new(&raw(data)?)))
     }
 
     fn __len__(&self) -> usize {
