@@ -18,6 +18,8 @@ WebSocketItem: TypeAlias = Handshake | tuple[str | bytes | AudioDelta | MediaCut
 _MediaReport: TypeAlias = tuple[str, AudioChunk | int | MediaCut | str | None]
 HttpItem: TypeAlias = HttpHead | bytes | None
 
+__version__: str
+
 @final
 class Format:
     """How samples are laid out; compared and hashed by value.
@@ -344,6 +346,32 @@ class Pace:
     @property
     def wait(self) -> float:
         """Seconds until the next block is due."""
+
+@final
+class Packed:
+    """Bytes that are kept in less room, without loss: speech in PCM16 takes about half of it.
+
+    ``bytes(packed)`` are those that were given, ``len(packed)`` is how many they are, and
+    ``sys.getsizeof(packed)`` what is held. Bytes that are no PCM16 take what they took.
+
+    Args:
+        data: Bytes-like: PCM16, little-endian, mono.
+
+    Raises:
+        AudioFormatError: It is not bytes-like.
+
+    Example:
+        >>> from voxloop import audio
+        >>> silence = audio.Packed(bytes(48_000))
+        >>> (len(silence), bytes(silence) == bytes(48_000))
+        (48000, True)
+    """
+
+    def __new__(cls, data: Buffer) -> Self: ...
+    def __len__(self) -> int: ...
+    def __bytes__(self) -> bytes: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
 
 @final
 class Pacer:

@@ -1,10 +1,5 @@
-"""The version, read from the installed package's metadata."""
+"""The version, from the native module: reading a package's metadata takes a megabyte of modules."""
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    __version__ = version("voxloop")
-except PackageNotFoundError:  # a source tree on the path, never installed
-    __version__ = "0.0.0"
+from voxloop._native import __version__ as __version__

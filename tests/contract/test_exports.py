@@ -27,6 +27,7 @@ def test_all_is_sorted_and_complete(name: str) -> None:
     assert module.__all__ == sorted(
         module.__all__, key=lambda n: (not n.isupper(), not n[0].isupper(), n)
     ) or (module.__all__ == sorted(module.__all__))
+    assert set(module.__all__) <= set(dir(module))
     for public in module.__all__:
         assert hasattr(module, public), public
 
@@ -54,3 +55,28 @@ def modules_after(statement: str) -> set[str]:
 def test_import_brings_nothing_heavy(statement: str) -> None:
     heavy = {"numpy", "onnxruntime", "click", "starlette", "hypercorn", "websockets", "openai"}
     assert modules_after(statement) & heavy == set()
+
+
+def test_a_realtime_session_brings_no_more_than_it_needs() -> None:
+    """Each of these is a megabyte, or a part of one, in every process that holds sessions."""
+    program = """
+from voxloop import Agent, OpenAI, audio, net, realtime, tool
+OpenAI(api_key="k")"""
+    spared = {
+        "asyncio",
+        "email",
+        "importlib.metadata",
+        "sqlite3",
+        "tomllib",
+        "voxloop.agents.loop",
+        "voxloop.agents.sqlite",
+        "voxloop.net._http",
+        "voxloop.providers.openai.llm",
+        "voxloop.providers.openai.stt",
+        "voxloop.providers.openai.tts",
+        "voxloop.realtime.diagnosis",
+        "voxloop.realtime.recording",
+        "voxloop.voice",
+        "voxloop.wire.audio",
+    }
+    assert modules_after(program) & spared == set()

@@ -73,6 +73,7 @@ CASES: list[tuple[str, list[Any], Call]] = [
     ("JitterBuffer.set_target", NO_TIME, lambda v: audio.JitterBuffer(PCM24K).set_target(v)),
     *numbers("Pacer", audio.Pacer, {"sample_rate": 24_000}, sample_rate=RATE,
              frame_ms=[*NO_TIME, 0, 0.01], catch_up=[*NO_WHOLE, 0], lead=NO_WHOLE),
+    ("Packed", NO_BYTES, audio.Packed),
     ("Pacer.poll", [*NO_REAL, -1], audio.Pacer(24_000).poll),
     ("PlaybackLedger", RATE, audio.PlaybackLedger),
     ("PlaybackLedger.queue", [None, 5, b"a", "\ud800"],

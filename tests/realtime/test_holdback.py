@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 import trio
@@ -25,6 +24,7 @@ from voxloop.realtime.events import (
     AudioInterruptedEvent,
     GuardrailTrippedEvent,
 )
+from voxloop.realtime.parts import replace
 from voxloop.testing import script as s
 
 FIRST = "Good morning to you all. "

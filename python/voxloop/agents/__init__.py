@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from voxloop._lazy import lazy
 from voxloop._scope import open_nursery
 from voxloop.agents.agent import (
     Agent,
@@ -14,17 +15,7 @@ from voxloop.agents.agent import (
     OnHandoff,
     ToolChoice,
 )
-from voxloop.agents.conversation import Conversation
 from voxloop.agents.debounce import TextDebounce
-from voxloop.agents.events import (
-    AgentDone,
-    AgentEvent,
-    AgentHandoff,
-    AgentText,
-    AgentTextEnd,
-    AgentToolCall,
-    AgentToolResult,
-)
 from voxloop.agents.guardrail import (
     InputGuardrail,
     OutputGuardrail,
@@ -33,21 +24,31 @@ from voxloop.agents.guardrail import (
     output_guardrail,
 )
 from voxloop.agents.hooks import AgentHooks, Hooks, RunHooks, call_hooks
-from voxloop.agents.options import RunOptions
 from voxloop.agents.prompt import Prompt
 from voxloop.agents.resolve import ResolvedAgent, resolve
-from voxloop.agents.sqlite import SqliteStore
-from voxloop.agents.store import (
-    Change,
-    ConversationStore,
-    MemoryStore,
-    StoredConversation,
-)
-from voxloop.agents.turn import AgentTurn, run_turn
 from voxloop.tools import GuardrailResult, RunContext, run_guardrails
 
 if TYPE_CHECKING:
+    from voxloop.agents.conversation import Conversation
+    from voxloop.agents.events import (
+        AgentDone,
+        AgentEvent,
+        AgentHandoff,
+        AgentText,
+        AgentTextEnd,
+        AgentToolCall,
+        AgentToolResult,
+    )
     from voxloop.agents.openai_agents import ForeignTurn, OpenAIAgentsWorkflow
+    from voxloop.agents.options import RunOptions
+    from voxloop.agents.sqlite import SqliteStore
+    from voxloop.agents.store import (
+        Change,
+        ConversationStore,
+        MemoryStore,
+        StoredConversation,
+    )
+    from voxloop.agents.turn import AgentTurn, run_turn
 
 __all__ = [
     "Agent",
@@ -95,10 +96,32 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    # Brings asyncio, which nobody else here needs.
-    if name in ("ForeignTurn", "OpenAIAgentsWorkflow"):
-        from voxloop.agents import openai_agents
+# The loop over a language model and its conversations; a realtime session needs neither. The last
+# two bring asyncio, which nobody else here needs.
+__getattr__ = lazy(
+    __name__,
+    {
+        "AgentDone": "events",
+        "AgentEvent": "events",
+        "AgentHandoff": "events",
+        "AgentText": "events",
+        "AgentTextEnd": "events",
+        "AgentToolCall": "events",
+        "AgentToolResult": "events",
+        "AgentTurn": "turn",
+        "Change": "store",
+        "Conversation": "conversation",
+        "ConversationStore": "store",
+        "MemoryStore": "store",
+        "RunOptions": "options",
+        "SqliteStore": "sqlite",
+        "StoredConversation": "store",
+        "run_turn": "turn",
+        "ForeignTurn": "openai_agents",
+        "OpenAIAgentsWorkflow": "openai_agents",
+    },
+)
 
-        return getattr(openai_agents, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return __all__

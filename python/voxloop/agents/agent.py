@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, Unpack
+
+import msgspec
 
 from voxloop._errors import ConfigError, ModelBehaviorError
 from voxloop.agents.checks import (
@@ -165,7 +166,7 @@ class Handoff:
             answer = self.on_handoff(*given)
             if inspect.isawaitable(answer):
                 await answer
-        return json.dumps({"assistant": self.agent.name}, ensure_ascii=False)
+        return f'{{"assistant": {msgspec.json.encode(self.agent.name).decode()}}}'
 
     async def filtered(self, items: tuple[JsonObject, ...]) -> tuple[JsonObject, ...]:
         """What the other agent gets of the history.

@@ -7,7 +7,10 @@ Every function that takes audio takes an `AudioChunk`, bytes-like PCM16 (little-
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from voxloop._errors import AudioFormatError, DeviceError, WavError
+from voxloop._lazy import lazy
 
 # What is called for each 20 ms comes from the native module as it is: a Python function in between
 # would be an eighth of the call.
@@ -20,6 +23,7 @@ from voxloop._native import (
     MediaSink,
     MediaSource,
     Pace,
+    Packed,
     PlaybackLedger,
     VadEvent,
     VadFrame,
@@ -40,7 +44,6 @@ from voxloop._native import (
     ulaw_encode,
 )
 from voxloop.audio._chunk import PCM16K, PCM24K, AudioLike, as_chunk, concat, silence
-from voxloop.audio._devices import Device, Microphone, Speaker, devices
 from voxloop.audio._media import (
     CallbackSink,
     NullSink,
@@ -51,10 +54,7 @@ from voxloop.audio._media import (
     WavSink,
     WavSource,
 )
-from voxloop.audio._pcm import Width, decode_pcm, encode_pcm
-from voxloop.audio._playback import JitterBuffer, Overrun, Pacer
 from voxloop.audio._streams import Framer, Quality, Resampler, resample
-from voxloop.audio._vad import EnergyGate, Vad
 from voxloop.audio._wav import (
     Encoding,
     TruncatedWavWarning,
@@ -64,7 +64,13 @@ from voxloop.audio._wav import (
     wav_info,
     write_wav,
 )
-from voxloop.audio._wavstream import WavDecoder, WavReader, WavWriter
+
+if TYPE_CHECKING:
+    from voxloop.audio._devices import Device, Microphone, Speaker, devices
+    from voxloop.audio._pcm import Width, decode_pcm, encode_pcm
+    from voxloop.audio._playback import JitterBuffer, Overrun, Pacer
+    from voxloop.audio._vad import EnergyGate, Vad
+    from voxloop.audio._wavstream import WavDecoder, WavReader, WavWriter
 
 __all__ = [
     "PCM16K",
@@ -91,6 +97,7 @@ __all__ = [
     "Overrun",
     "Pace",
     "Pacer",
+    "Packed",
     "PlaybackLedger",
     "PushSource",
     "Quality",
@@ -137,3 +144,29 @@ __all__ = [
     "wav_info",
     "write_wav",
 ]
+
+# What a realtime session does without.
+__getattr__ = lazy(
+    __name__,
+    {
+        "Device": "_devices",
+        "EnergyGate": "_vad",
+        "JitterBuffer": "_playback",
+        "Microphone": "_devices",
+        "Overrun": "_playback",
+        "Pacer": "_playback",
+        "Speaker": "_devices",
+        "Vad": "_vad",
+        "WavDecoder": "_wavstream",
+        "WavReader": "_wavstream",
+        "WavWriter": "_wavstream",
+        "Width": "_pcm",
+        "decode_pcm": "_pcm",
+        "devices": "_devices",
+        "encode_pcm": "_pcm",
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return __all__

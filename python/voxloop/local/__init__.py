@@ -35,3 +35,7 @@ def __getattr__(name: str) -> object:
         from voxloop.local.models import missing_extra
 
         raise missing_extra(error.name) from error
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from voxloop._errors import (
     AuthenticationError,
     ConnectFailed,
@@ -12,10 +14,10 @@ from voxloop._errors import (
     ProtocolError,
     TlsFailed,
 )
+from voxloop._lazy import lazy
 from voxloop._native import AudioDelta, CutItem, MediaCut
 from voxloop.net._auth import KEY_SOURCES, ApiKey, Secret, find_api_key, resolve_api_key
 from voxloop.net._frame import Frame
-from voxloop.net._http import HttpOptions, HttpResponse, Part, SseEvent, request
 from voxloop.net._media import (
     Interruption,
     MediaLink,
@@ -28,6 +30,9 @@ from voxloop.net._options import ConnectOptions
 from voxloop.net._retry import QUOTA_CODES, retry_delay
 from voxloop.net._runtime import configure
 from voxloop.net._websocket import WebSocket, WebSocketOptions, open_websocket
+
+if TYPE_CHECKING:
+    from voxloop.net._http import HttpOptions, HttpResponse, Part, SseEvent, request
 
 __all__ = [
     "KEY_SOURCES",
@@ -66,3 +71,13 @@ __all__ = [
     "resolve_api_key",
     "retry_delay",
 ]
+
+# The HTTP client, which a realtime session does without.
+__getattr__ = lazy(
+    __name__,
+    dict.fromkeys(("HttpOptions", "HttpResponse", "Part", "SseEvent", "request"), "_http"),
+)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import json
 import logging
 import os
 import stat
-import tomllib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -131,6 +129,8 @@ def _from_file() -> tuple[str | None, str]:
             "which voxloop does not read; set CODEX_API_KEY",
         )
         return None, f"{path.name} was passed over: its set-up uses a keyring. "
+    import json  # with what reads a key file only
+
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
@@ -152,6 +152,8 @@ def _from_file() -> tuple[str | None, str]:
 
 
 def _keeps_keyring(home: Path) -> bool:
+    import tomllib  # rarely wanted, and never again
+
     try:
         config = tomllib.loads((home / "config.toml").read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ValueError, RecursionError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from voxloop._lazy import lazy
 from voxloop.providers.protocols import (
     JsonObject,
     LanguageModel,
@@ -21,24 +22,24 @@ from voxloop.providers.protocols import (
     ToolCall,
     Transcript,
 )
-from voxloop.providers.settings import CustomVoice, STTSettings, TTSSettings
-from voxloop.providers.transcription import (
-    ServerTurns,
-    SpeechStarted,
-    SpeechStopped,
-    StreamError,
-    StreamingSpeechToText,
-    TranscriptionEvent,
-    TranscriptionSession,
-    TurnFailed,
-    TurnHeard,
-    TurnPartial,
-)
 
 if TYPE_CHECKING:
     from voxloop.providers.chat import ChatCompletionsModel
     from voxloop.providers.default import default_provider
     from voxloop.providers.openai import OpenAI
+    from voxloop.providers.settings import CustomVoice, STTSettings, TTSSettings
+    from voxloop.providers.transcription import (
+        ServerTurns,
+        SpeechStarted,
+        SpeechStopped,
+        StreamError,
+        StreamingSpeechToText,
+        TranscriptionEvent,
+        TranscriptionSession,
+        TurnFailed,
+        TurnHeard,
+        TurnPartial,
+    )
 
 __all__ = [
     "ChatCompletionsModel",
@@ -75,18 +76,30 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    # OpenAI pulls in the HTTP client; protocols and settings alone do not need it.
-    if name == "OpenAI":
-        from voxloop.providers.openai import OpenAI
+# OpenAI pulls in addresses and errors; protocols alone do not need it, nor the settings of speech
+# that is transcribed and spoken by itself.
+__getattr__ = lazy(
+    __name__,
+    {
+        "ChatCompletionsModel": "chat",
+        "CustomVoice": "settings",
+        "OpenAI": "openai",
+        "STTSettings": "settings",
+        "ServerTurns": "transcription",
+        "SpeechStarted": "transcription",
+        "SpeechStopped": "transcription",
+        "StreamError": "transcription",
+        "StreamingSpeechToText": "transcription",
+        "TTSSettings": "settings",
+        "TranscriptionEvent": "transcription",
+        "TranscriptionSession": "transcription",
+        "TurnFailed": "transcription",
+        "TurnHeard": "transcription",
+        "TurnPartial": "transcription",
+        "default_provider": "default",
+    },
+)
 
-        return OpenAI
-    if name == "ChatCompletionsModel":
-        from voxloop.providers.chat import ChatCompletionsModel
 
-        return ChatCompletionsModel
-    if name == "default_provider":
-        from voxloop.providers.default import default_provider
-
-        return default_provider
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return __all__

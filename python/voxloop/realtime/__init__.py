@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from voxloop._lazy import lazy
 from voxloop.net import Interruption, MediaStats
 from voxloop.realtime.attach import Media
-from voxloop.realtime.calls import Calls
 from voxloop.realtime.config import (
     ModelConfig,
     NoiseReduction,
@@ -16,7 +18,6 @@ from voxloop.realtime.config import (
     Transcription,
     TurnDetection,
 )
-from voxloop.realtime.diagnose import Diagnosis, DiagnosisStep, diagnose
 from voxloop.realtime.events import (
     AgentEndEvent,
     AgentStartEvent,
@@ -46,11 +47,15 @@ from voxloop.realtime.history import HistoryItem, HistoryPart
 from voxloop.realtime.latency import TurnMetrics
 from voxloop.realtime.open import open_session
 from voxloop.realtime.reconnect import Reconnect
-from voxloop.realtime.recording import Recording
 from voxloop.realtime.runner import WireEvent
 from voxloop.realtime.session import Session
 from voxloop.realtime.subscribers import Subscription
 from voxloop.realtime.usage import Prices, Usage
+
+if TYPE_CHECKING:
+    from voxloop.realtime.calls import Calls
+    from voxloop.realtime.diagnosis import Diagnosis, DiagnosisStep, diagnose
+    from voxloop.realtime.recording import Recording
 
 __all__ = [
     "AgentEndEvent",
@@ -101,3 +106,19 @@ __all__ = [
     "diagnose",
     "open_session",
 ]
+
+# A module must not bear the name of something in it: once it is loaded, that name is the module.
+__getattr__ = lazy(
+    __name__,
+    {
+        "Calls": "calls",
+        "Diagnosis": "diagnosis",
+        "DiagnosisStep": "diagnosis",
+        "Recording": "recording",
+        "diagnose": "diagnosis",
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return __all__

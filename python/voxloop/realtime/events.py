@@ -7,8 +7,9 @@ machine, or at which the session acted.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
+
+from msgspec import Struct, field
 
 from voxloop._errors import VoxloopError
 from voxloop.audio import AudioChunk
@@ -24,8 +25,14 @@ InterruptionCause: TypeAlias = Literal["speech", "application", "guardrail"]
 SpeechKind: TypeAlias = Literal["started", "stopped", "idle"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentStartEvent:
+def _without(event: Struct, hidden: str) -> str:
+    """How an event is shown whose content is not."""
+    shown = (name for name in event.__struct_fields__ if name != hidden)
+    fields = ", ".join(f"{name}={getattr(event, name)!r}" for name in shown)
+    return f"{type(event).__name__}({fields})"
+
+
+class AgentStartEvent(Struct, frozen=True, kw_only=True):
     """A response began.
 
     Attributes:
@@ -38,12 +45,14 @@ class AgentStartEvent:
     response_id: str
     agent: str
     in_conversation: bool = True
-    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
+    metadata: Mapping[str, str] = field(default_factory=dict)
     at: float = 0.0
 
+    def __hash__(self) -> int:
+        return hash((self.response_id, self.at))
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentEndEvent:
+
+class AgentEndEvent(Struct, frozen=True, kw_only=True):
     """A response ended; there is one for each `AgentStartEvent`.
 
     Attributes:
@@ -62,20 +71,21 @@ class AgentEndEvent:
     reason: str | None = None
     usage: Usage | None = None
     in_conversation: bool = True
-    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
+    metadata: Mapping[str, str] = field(default_factory=dict)
     at: float = 0.0
 
+    def __hash__(self) -> int:
+        return hash((self.response_id, self.at))
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentStateEvent:
+
+class AgentStateEvent(Struct, frozen=True, kw_only=True):
     """What the session is doing now."""
 
     state: AgentState
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudioEvent:
+class AudioEvent(Struct, frozen=True, kw_only=True):
     """Sound to play, in order; never sound of a response that was interrupted.
 
     Attributes:
@@ -85,15 +95,17 @@ class AudioEvent:
         content_index: Index of the part of the message.
     """
 
-    audio: AudioChunk = field(repr=False)
+    audio: AudioChunk
     item_id: str
     response_id: str
     content_index: int = 0
     at: float = 0.0
 
+    def __repr__(self) -> str:
+        return _without(self, "audio")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudioInterruptedEvent:
+
+class AudioInterruptedEvent(Struct, frozen=True, kw_only=True):
     """Stop playing and forget what is queued.
 
     Attributes:
@@ -112,8 +124,7 @@ class AudioInterruptedEvent:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TranscriptEvent:
+class TranscriptEvent(Struct, frozen=True, kw_only=True):
     """Words, of the user or of the agent.
 
     Attributes:
@@ -139,8 +150,7 @@ class TranscriptEvent:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TranscriptSegmentEvent:
+class TranscriptSegmentEvent(Struct, frozen=True, kw_only=True):
     """What one speaker said, where the transcription model tells speakers apart.
 
     Attributes:
@@ -161,8 +171,7 @@ class TranscriptSegmentEvent:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolCallEvent:
+class ToolCallEvent(Struct, frozen=True, kw_only=True):
     """The model calls a tool.
 
     Attributes:
@@ -182,8 +191,7 @@ class ToolCallEvent:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolResultEvent:
+class ToolResultEvent(Struct, frozen=True, kw_only=True):
     """A call was answered.
 
     Attributes:
@@ -201,8 +209,7 @@ class ToolResultEvent:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandoffEvent:
+class HandoffEvent(Struct, frozen=True, kw_only=True):
     """Another agent has taken over.
 
     Attributes:
@@ -217,8 +224,7 @@ class HandoffEvent:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryEvent:
+class HistoryEvent(Struct, frozen=True, kw_only=True):
     """An entry of `Session.history` came, changed or went."""
 
     item: HistoryItem
@@ -226,8 +232,7 @@ class HistoryEvent:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpeechEvent:
+class SpeechEvent(Struct, frozen=True, kw_only=True):
     """The server heard the user begin or stop.
 
     Attributes:
@@ -244,8 +249,7 @@ class SpeechEvent:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SilenceEvent:
+class SilenceEvent(Struct, frozen=True, kw_only=True):
     """Nothing has happened for ``RunConfig.silence_timeout``; told once for each silence.
 
     Attributes:
@@ -256,8 +260,7 @@ class SilenceEvent:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DtmfEvent:
+class DtmfEvent(Struct, frozen=True, kw_only=True):
     """The caller pressed a key of the telephone.
 
     Attributes:
@@ -270,8 +273,7 @@ class DtmfEvent:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimitEvent:
+class RateLimitEvent(Struct, frozen=True, kw_only=True):
     """What is left of the account's limits.
 
     Attributes:
@@ -284,8 +286,7 @@ class RateLimitEvent:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class McpApprovalEvent:
+class McpApprovalEvent(Struct, frozen=True, kw_only=True):
     """A tool of an MCP server waits for `Session.answer_mcp_approval`.
 
     Attributes:
@@ -302,8 +303,7 @@ class McpApprovalEvent:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuardrailTrippedEvent:
+class GuardrailTrippedEvent(Struct, frozen=True, kw_only=True):
     """A guardrail has stopped an answer of the agent, or a turn of the user.
 
     There is one for each response at most.
@@ -320,16 +320,18 @@ class GuardrailTrippedEvent:
 
     stage: Literal["input", "output"]
     guardrails: tuple[str, ...]
-    text: str = field(repr=False)
+    text: str
     message: str
     item_id: str
     response_id: str = ""
     action: GuardrailAction = "say"
     at: float = 0.0
 
+    def __repr__(self) -> str:
+        return _without(self, "text")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReconnectingEvent:
+
+class ReconnectingEvent(Struct, frozen=True, kw_only=True):
     """The connection is lost, and another attempt to make it follows.
 
     Attributes:
@@ -344,8 +346,7 @@ class ReconnectingEvent:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReconnectedEvent:
+class ReconnectedEvent(Struct, frozen=True, kw_only=True):
     """Another connection is in use, and the server was told the conversation again.
 
     Attributes:
@@ -370,8 +371,7 @@ class ReconnectedEvent:
     at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorEvent:
+class ErrorEvent(Struct, frozen=True, kw_only=True):
     """Something went wrong and the session goes on; what ends it is raised by the iteration.
 
     Attributes:

@@ -6,15 +6,17 @@ thread stands still, up to 8 MiB of each kind; what does not fit is counted as l
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import trio
 
 from voxloop import telemetry
 from voxloop.net import MediaLink
 from voxloop.realtime.observe import AUDIO_SENT, Observer
-from voxloop.realtime.recording import Recording
 from voxloop.realtime.telephone import WireFormat
+
+if TYPE_CHECKING:
+    from voxloop.realtime.recording import Recording
 
 SECONDS = 1.0
 """How often it is looked for what was carried, while someone wants it."""

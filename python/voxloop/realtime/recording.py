@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import trio
 
@@ -42,6 +42,15 @@ RATE = 24_000
 
 Work: TypeAlias = Callable[[], None]
 _log = logging.getLogger("voxloop.realtime")
+
+
+class Recorded(Protocol):
+    """What is recorded."""
+
+    @property
+    def state(self) -> State:
+        """What it is now."""
+        ...
 
 
 class Recording:
@@ -148,8 +157,8 @@ class Recording:
 
 
 @asynccontextmanager
-async def recording(path: Path, *, redact: bool) -> AsyncIterator[Recording]:
-    """Write while the block is open.
+async def recording(path: Path, session: Recorded, *, redact: bool) -> AsyncIterator[Recording]:
+    """Write while the block is open; what the session is at first stands at the beginning.
 
     Raises:
         OSError: A file cannot be made.
@@ -162,6 +171,8 @@ async def recording(path: Path, *, redact: bool) -> AsyncIterator[Recording]:
     async with open_nursery() as nursery:
         nursery.start_soon(_write, made.run, done)
         try:
+            for direction, data in _opening(session.state):
+                made.frame(direction, data, time.monotonic(), session.state.line.epoch)
             yield made
         finally:
             made.finish()
@@ -172,7 +183,7 @@ async def recording(path: Path, *, redact: bool) -> AsyncIterator[Recording]:
                 _log.warning("the recording is incomplete: %s", made.error)
 
 
-def opening(state: State) -> list[tuple[str, str]]:
+def _opening(state: State) -> list[tuple[str, str]]:
     """Frames that stand for what came before a recording began: the session and its settings."""
     session: dict[str, object] = {"type": "realtime", "id": state.link.session_id}
     made = {"type": "session.created", "session": session}

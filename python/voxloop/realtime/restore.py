@@ -113,9 +113,9 @@ def _audio(ring: Ring) -> tuple[rt.InputAudioBufferAppend | rt.InputAudioBufferC
     events: list[rt.InputAudioBufferAppend | rt.InputAudioBufferCommit] = []
     for segment in ring.closing:
         if segment.pieces:  # all of it lost: a commit of nothing would only be refused
-            events += [rt.InputAudioBufferAppend(audio=piece) for piece in segment.pieces]
+            events += [rt.InputAudioBufferAppend(audio=bytes(piece)) for piece in segment.pieces]
             events.append(rt.InputAudioBufferCommit(event_id=segment.name))
-    events += [rt.InputAudioBufferAppend(audio=piece) for piece in ring.pieces]
+    events += [rt.InputAudioBufferAppend(audio=bytes(piece)) for piece in ring.pieces]
     return tuple(events)
 
 
@@ -162,7 +162,7 @@ def _user_part(part: HistoryPart, kept: Iterator[rt.ContentPart]) -> rt.ContentP
 
 
 def _sound(item_id: str, segment: Segment) -> rt.Item:
-    part = rt.ContentPart(type="input_audio", audio=b"".join(segment.pieces))
+    part = rt.ContentPart(type="input_audio", audio=b"".join(map(bytes, segment.pieces)))
     return rt.Item(type="message", id=item_id, role="user", status="completed", content=[part])
 
 

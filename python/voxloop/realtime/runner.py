@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import trio
 
@@ -21,7 +21,6 @@ from voxloop.realtime.follow import Follower
 from voxloop.realtime.gap import GAP_BYTES, Gap, added
 from voxloop.realtime.observe import Observer
 from voxloop.realtime.outbox import Outbox
-from voxloop.realtime.recording import Recording
 from voxloop.realtime.state import State
 from voxloop.realtime.subscribers import Hub
 from voxloop.realtime.telephone import FORMATS, WireFormat
@@ -31,8 +30,8 @@ from voxloop.realtime.work import Workshop
 from voxloop.tools import RunContext
 from voxloop.wire import realtime as rt
 
-PING_SECONDS = 15.0
-"""How often the round trip of the last ping is told, if nothing else brings it up before."""
+if TYPE_CHECKING:
+    from voxloop.realtime.recording import Recording
 
 T = TypeVar("T")
 
@@ -126,19 +125,15 @@ class Runner:
         self.feed(inputs.Start(time.monotonic(), time.time()))
         self._connector.begun.set()
         self._nursery.start_soon(self._timer.run, self)
-        self._nursery.start_soon(self.work.hooks.run)
-        self._nursery.start_soon(self._pings)
 
     @property
     def transport(self) -> RealtimeTransport | None:
         """What carries the messages now, or did last."""
         return None if self._connector.current is None else self._connector.current.transport
 
-    async def _pings(self) -> None:
-        # The network thread pings and measures; Python looks at it now and then.
-        while not self.state.link.over:
-            await trio.sleep(PING_SECONDS)
-            self.observer.pinged(self.transport)
+    def pinged(self) -> None:
+        """Look at the pings, which the network thread sends and measures."""
+        self.observer.pinged(self.transport)
 
     async def aclose(self) -> None:
         """End the session: nothing more is sent, the connection is closed, all tasks are cancelled.

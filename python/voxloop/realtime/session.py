@@ -9,7 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -32,7 +32,6 @@ from voxloop.realtime.config import Level, SessionModelSettings
 from voxloop.realtime.events import Event
 from voxloop.realtime.holdback import check_sink
 from voxloop.realtime.items import as_item, image_url, mcp_answer
-from voxloop.realtime.recording import Recording, opening, recording
 from voxloop.realtime.runner import Runner, WireEvent
 from voxloop.realtime.subscribers import Subscription
 from voxloop.realtime.telephone import FORMATS
@@ -41,6 +40,9 @@ from voxloop.realtime.view import SessionView
 from voxloop.realtime.work import check_agent
 from voxloop.tools import Tool, to_text
 from voxloop.wire import realtime as rt
+
+if TYPE_CHECKING:
+    from voxloop.realtime.recording import Recording
 
 
 class Session(SessionView):
@@ -136,9 +138,9 @@ class Session(SessionView):
 
         **Cancellation:** what has come is written, for at most five seconds.
         """
-        async with recording(Path(path), redact=redact) as made:
-            for direction, data in opening(self._runner.state):
-                made.frame(direction, data, time.monotonic(), self._runner.state.line.epoch)
+        from voxloop.realtime.recording import recording  # few sessions are recorded
+
+        async with recording(Path(path), self._runner, redact=redact) as made:
             self._runner.record(made)
             try:
                 yield made

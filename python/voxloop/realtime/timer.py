@@ -14,6 +14,8 @@ from voxloop.realtime.state import State
 FOLLOW_SECONDS = 0.5
 """How often the end of sound that goes on and on is looked for; the end of its response shows it
 sooner."""
+PING_SECONDS = 15.0
+"""How often the round trip of the last ping is told, if nothing else brings it up before."""
 
 
 class Timed(Protocol):
@@ -28,9 +30,13 @@ class Timed(Protocol):
         """Take one input."""
         ...
 
+    def pinged(self) -> None:
+        """Look at the pings, which the network thread sends and measures."""
+        ...
+
 
 class Timer:
-    """Feeds a `Tick` when the reducer wants one."""
+    """Feeds a `Tick` when the reducer wants one, and has the pings looked at now and then."""
 
     def __init__(self) -> None:
         self._when: float | None = None
@@ -44,7 +50,7 @@ class Timer:
 
     async def run(self, runner: Timed) -> None:
         """Keep time until cancelled."""
-        early = 0.0
+        early, look = 0.0, time.monotonic() + PING_SECONDS
         while not runner.state.link.over:
             self._sooner = trio.Event()
             self._when = reducer.deadline(runner.state)
@@ -52,9 +58,12 @@ class Timer:
             wait = float("inf") if self._when is None else max(self._when - now, early)
             if self._when is not None:
                 self._when = now + wait
-            with trio.move_on_after(max(0.0, wait)) as scope:
+            with trio.move_on_after(max(0.0, min(wait, look - now))) as scope:
                 await self._sooner.wait()
             early, now = 0.0, time.monotonic()
+            if now >= look:
+                look = now + PING_SECONDS
+                runner.pinged()
             if not scope.cancelled_caught:
                 continue
             when = reducer.deadline(runner.state)

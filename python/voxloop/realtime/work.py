@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from copy import deepcopy
+from functools import cached_property
 from typing import Any, Protocol, TypeAlias
 
 import trio
@@ -82,18 +83,24 @@ class Workshop:
     def __init__(
         self, owner: Owner, nursery: trio.Nursery, context: RunContext[Any], config: RunConfig
     ) -> None:
-        self.hooks = HookLine(config, context)
+        self.hooks = HookLine(nursery, config, context)
         self.watch = Watch(owner, nursery, context, config)
         self._owner = owner
         self._nursery = nursery
         self._context = context
         self._config = config
-        # Two limits: an abandoned thread keeps its place among the threads, and must not also
-        # keep a coroutine tool from starting.
-        self._slots = trio.CapacityLimiter(config.tool_concurrency)
-        self._threads = trio.CapacityLimiter(config.tool_concurrency)
         self._scopes: dict[str, trio.CancelScope] = {}
         self._ready: _Ready | None = None
+
+    # Two limits: an abandoned thread keeps its place among the threads, and must not also keep a
+    # coroutine tool from starting.
+    @cached_property
+    def _slots(self) -> trio.CapacityLimiter:
+        return trio.CapacityLimiter(self._config.tool_concurrency)
+
+    @cached_property
+    def _threads(self) -> trio.CapacityLimiter:
+        return trio.CapacityLimiter(self._config.tool_concurrency)
 
     def do(self, effect: Effect, *, of_frame: bool) -> None:
         """Begin one of them. ``of_frame``: it was a frame that led to it."""
@@ -260,32 +267,36 @@ class _Ready:
 
 
 class HookLine:
-    """Calls hooks one after the other, in the order of what happened."""
+    """Calls hooks one after the other, in the order of what happened.
 
-    def __init__(self, config: RunConfig, context: RunContext[Any]) -> None:
+    Its task is there while there is something to call.
+    """
+
+    def __init__(self, nursery: trio.Nursery, config: RunConfig, context: RunContext[Any]) -> None:
+        self._nursery = nursery
         self._config = config
         self._context = context
-        self._waiting: deque[effects.Hook] = deque()
-        self._filled = trio.Event()
+        self._waiting: deque[effects.Hook] | None = None
         self.dropped = 0
 
     def put(self, effect: effects.Hook) -> None:
-        """Have a hook called."""
-        if len(self._waiting) >= KEPT_HOOKS:
+        """Have a hook called, if there is one."""
+        if self._config.hooks is None and effect.agent.hooks is None:
+            return
+        if self._waiting is None:
+            self._waiting = deque()
+            self._nursery.start_soon(self._run, self._waiting)
+        elif len(self._waiting) >= KEPT_HOOKS:
             self._waiting.popleft()
             self.dropped += 1
             if self.dropped == 1:
                 _log.warning("hooks are too slow for the session: the oldest calls are left out")
         self._waiting.append(effect)
-        self._filled.set()
 
-    async def run(self) -> None:
-        """Call them until cancelled."""
-        while True:
-            while not self._waiting:
-                self._filled = trio.Event()
-                await self._filled.wait()
-            await self._call(self._waiting.popleft())
+    async def _run(self, waiting: deque[effects.Hook]) -> None:
+        while waiting:
+            await self._call(waiting.popleft())
+        self._waiting = None
 
     async def _call(self, effect: effects.Hook) -> None:
         agent = effect.agent

@@ -3,6 +3,45 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
+use voxloop_audio::Packed;
+
+/// Bytes of PCM16 that are packed together once they were sent: 100 ms at 24,000 Hz.
+const PACKED_BYTES: usize = 4_800;
+
+/// Whole samples, one after the other.
+#[derive(Debug)]
+enum Block {
+    /// As they came.
+    Plain(Bytes),
+    /// Without loss in less room, as they are hardly ever sent again; the first `gone` bytes were
+    /// dropped.
+    Packed { data: Packed, gone: usize },
+}
+
+impl Block {
+    fn len(&self) -> usize {
+        match self {
+            Self::Plain(bytes) => bytes.len(),
+            Self::Packed { data, gone } => data.len() - gone,
+        }
+    }
+
+    fn drop_front(&mut self, count: usize) {
+        match self {
+            Self::Plain(bytes) => drop(bytes.split_to(count)),
+            Self::Packed { gone, .. } => *gone += count,
+        }
+    }
+
+    fn slice(&self, range: std::ops::Range<usize>) -> Bytes {
+        match self {
+            Self::Plain(bytes) => bytes.slice(range),
+            Self::Packed { data, gone } => {
+                Bytes::from(data.unpack()).slice(range.start + gone..range.end + gone)
+            }
+        }
+    }
+}
 
 /// A bounded stretch of a stream of samples of one width; positions count from the stream's start.
 ///
@@ -10,8 +49,11 @@ use bytes::{Bytes, BytesMut};
 /// sent. Policy when full: the oldest samples go, and count as lost if they were never sent.
 #[derive(Debug)]
 pub struct Ring {
-    /// As they came, each of whole samples: nothing is copied, and what is dropped is given back.
-    blocks: VecDeque<Bytes>,
+    /// Each of whole samples; what is dropped is given back. What is shared with others, as clips
+    /// are, is never copied.
+    blocks: VecDeque<Block>,
+    /// Blocks at the front that are as they will be.
+    settled_blocks: usize,
     held: usize,
     width: usize,
     capacity: usize,
@@ -36,6 +78,7 @@ impl Ring {
     pub fn new(width: usize, capacity: usize) -> Self {
         Self {
             blocks: VecDeque::new(),
+            settled_blocks: 0,
             held: 0,
             width,
             capacity,
@@ -53,7 +96,7 @@ impl Ring {
     pub fn push(&mut self, block: Bytes) {
         debug_assert!(block.len().is_multiple_of(self.width));
         self.held += block.len();
-        self.blocks.push_back(block);
+        self.blocks.push_back(Block::Plain(block));
         let excess = (self.held / self.width).saturating_sub(self.capacity) as u64;
         self.drop_until(self.start + excess);
     }
@@ -67,10 +110,11 @@ impl Ring {
         {
             let now = left.min(block.len());
             // Less than a block: the rest of it stays where it is.
-            drop(block.split_to(now));
+            block.drop_front(now);
             left -= now;
-            if block.is_empty() {
+            if block.len() == 0 {
                 self.blocks.pop_front();
+                self.settled_blocks = self.settled_blocks.saturating_sub(1);
             }
         }
         self.start = position;
@@ -116,10 +160,10 @@ impl Ring {
             return block.slice(skip..skip + wanted);
         }
         let mut joined = BytesMut::with_capacity(wanted);
-        joined.extend_from_slice(&block[skip..]);
+        joined.extend_from_slice(&block.slice(skip..block.len()));
         for block in self.blocks.range(first + 1..) {
             let now = block.len().min(wanted - joined.len());
-            joined.extend_from_slice(&block[..now]);
+            joined.extend_from_slice(&block.slice(0..now));
         }
         joined.freeze()
     }
@@ -133,7 +177,39 @@ impl Ring {
     pub fn mark_sent(&mut self, position: u64, run: u64) {
         if run == self.run {
             self.sent = self.sent.max(position.min(self.end()));
+            self.pack();
         }
+    }
+
+    /// Packs what was sent, a whole piece at a time.
+    fn pack(&mut self) {
+        if self.width != 2 {
+            return; // G.711 does not get smaller
+        }
+        let mut behind: usize = self.blocks.range(self.settled_blocks..).map(Block::len).sum();
+        let unsent = (self.end() - self.sent) as usize * self.width;
+        let (first, mut end, mut bytes) = (self.settled_blocks, self.settled_blocks, 0);
+        while bytes < PACKED_BYTES {
+            let Some(Block::Plain(block)) = self.blocks.get(end) else { return };
+            if behind - block.len() <= unsent {
+                return; // its bytes may be on their way at this moment
+            }
+            behind -= block.len();
+            if !block.is_unique() {
+                // Of a clip: whoever has it as well keeps it as it is.
+                self.settled_blocks = end + 1;
+                return;
+            }
+            bytes += block.len();
+            end += 1;
+        }
+        let mut joined = Vec::with_capacity(bytes);
+        for block in self.blocks.range(first..end) {
+            joined.extend_from_slice(&block.slice(0..block.len()));
+        }
+        self.blocks[first] = Block::Packed { data: Packed::new(&joined), gone: 0 };
+        self.blocks.drain(first + 1..end);
+        self.settled_blocks = first + 1;
     }
 
     /// A new connection: all that is kept is to be sent again. Returns how many samples that is.
@@ -260,6 +336,54 @@ mod tests {
         sent(&mut ring, 6);
         ring.settled();
         assert_eq!((ring.start(), ring.blocks.len()), (6, 0));
+    }
+
+    #[test]
+    fn what_was_sent_is_packed_and_comes_back_to_the_byte() {
+        let whole: Vec<u8> = (0..40_000_u32).flat_map(|n| ((n * 7) as i16).to_le_bytes()).collect();
+        for size in [2, 318, 960, 4_800, 9_600] {
+            let mut ring = Ring::new(2, 25_000);
+            for block in whole.chunks(size) {
+                ring.push(Bytes::copy_from_slice(block));
+                // The last 10 ms have yet to be sent; what is sent is held until that was told.
+                while ring.end() - ring.sent() > 240 {
+                    let bytes = ring.unsent(480);
+                    let position = ring.sent() + bytes.len() as u64 / 2;
+                    sent(&mut ring, position);
+                    drop(bytes);
+                }
+            }
+            assert_eq!((ring.start(), ring.end(), ring.lost()), (15_000, 40_000, 0));
+            assert!(ring.blocks.iter().any(|block| matches!(block, Block::Packed { .. })));
+            let most = 50_000 / PACKED_BYTES.max(size) + 4_800 / size + 480 * 2 / size + 4;
+            assert!(ring.blocks.len() <= most, "{} of {size}", ring.blocks.len());
+            ring.rewind();
+            let mut again = Vec::new();
+            while ring.sent() < ring.end() {
+                let next = ring.unsent(481);
+                again.extend_from_slice(&next);
+                let run = ring.run();
+                ring.mark_sent(ring.sent() + next.len() as u64 / 2, run);
+            }
+            assert!(again == whole[30_000..], "{size}");
+            ring.mark();
+            ring.settled();
+            assert_eq!((ring.start(), ring.blocks.len(), ring.settled_blocks), (40_000, 0, 0));
+        }
+    }
+
+    #[test]
+    fn a_clip_is_never_copied() {
+        let clip = Bytes::from(vec![1; 48_000]);
+        let mut ring = Ring::new(2, 100_000);
+        for at in (0..48_000).step_by(960) {
+            ring.push(clip.slice(at..at + 960));
+            let position = ring.end();
+            sent(&mut ring, position);
+        }
+        let same = |block: &Block| matches!(block, Block::Plain(bytes) if !bytes.is_unique());
+        assert!(ring.blocks.iter().all(same));
+        assert_eq!(ring.settled_blocks, 49, "the last one may be on its way");
     }
 
     #[test]

@@ -108,7 +108,8 @@ impl Media {
         let uplink = match source {
             Some(source) => {
                 let detector = detector(local_vad, source.sample_rate())?;
-                Some(Uplink::new(Arc::clone(&shared), source, frame_ms, detector)?)
+                // Boxed: each future that it goes through would have room for it.
+                Some(Box::new(Uplink::new(Arc::clone(&shared), source, frame_ms, detector)?))
             }
             None => None,
         };
@@ -240,7 +241,7 @@ impl Drop for Media {
 }
 
 /// Both directions side by side, and a last word when both are done.
-async fn run(shared: Arc<Shared>, uplink: Option<Uplink>, sink: Option<(Box<dyn Sink>, u32)>) {
+async fn run(shared: Arc<Shared>, uplink: Option<Box<Uplink>>, sink: Option<(Box<dyn Sink>, u32)>) {
     let down = async {
         if let Some((sink, rate)) = sink {
             pace::run(Arc::clone(&shared), sink, rate).await;

@@ -77,7 +77,7 @@ impl Uplink {
     }
 
     /// Runs until the source ends or media close.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(mut self: Box<Self>) {
         let shared = Arc::clone(&self.shared);
         let mut closing = shared.closing.subscribe();
         tokio::select! {

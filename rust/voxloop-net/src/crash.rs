@@ -12,11 +12,14 @@ use crate::error::NetError;
 ///
 /// The task's own state is dropped by the unwinding; what it shares with others is behind mutexes
 /// and atomics whose critical sections cannot panic half-way.
-pub(crate) async fn caught<T>(
+// Not an `async fn`, which would hold the task twice: as what it was given and as what it awaits.
+pub(crate) fn caught<T>(
     task: impl Future<Output = Result<T, NetError>>,
-) -> Result<T, NetError> {
-    AssertUnwindSafe(task).catch_unwind().await.unwrap_or_else(|panic| {
-        Err(NetError::Crash { message: text_of(panic.as_ref()).to_owned() })
+) -> impl Future<Output = Result<T, NetError>> {
+    AssertUnwindSafe(task).catch_unwind().map(|done| {
+        done.unwrap_or_else(|panic| {
+            Err(NetError::Crash { message: text_of(panic.as_ref()).to_owned() })
+        })
     })
 }
 

@@ -98,6 +98,8 @@ impl Task {
 /// # Errors
 /// [`NetError::Crash`] when the network threads cannot be started.
 pub fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Result<Task, NetError> {
+    // On its own, or the task would have room for it twice.
+    let work = Box::pin(work);
     let task = host()?.spawn(|mut going_down| async move {
         tokio::select! {
             () = work => {}

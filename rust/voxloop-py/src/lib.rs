@@ -27,6 +27,8 @@ mod _native {
     #[pymodule_export]
     use super::audio::input::as_chunk;
     #[pymodule_export]
+    use super::audio::pack::Packed;
+    #[pymodule_export]
     use super::audio::pcm::{
         Dither, channel, gain, mix, peak, peak_dbfs, rms, rms_dbfs, to_float32, to_mono, to_pcm16,
     };
@@ -55,4 +57,8 @@ mod _native {
     use super::realtime::{AudioDelta, CutItem, MediaCut};
     #[pymodule_export]
     use super::text::Splitter;
+    /// The version of the package, whose metadata are made from the same line.
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)] // PEP 396's name
+    const __version__: &str = env!("CARGO_PKG_VERSION");
 }

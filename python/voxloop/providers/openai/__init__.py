@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from voxloop.providers.openai.listening import StreamOptions
+from typing import TYPE_CHECKING
+
+from voxloop._lazy import lazy
 from voxloop.providers.openai.provider import OpenAI
-from voxloop.providers.openai.stt import OpenAISpeechToText
-from voxloop.providers.openai.transcript import (
-    FileEvent,
-    FileOptions,
-    FileTranscript,
-    TranscriptDelta,
-    TranscriptSegment,
-)
-from voxloop.providers.openai.tts import OpenAITextToSpeech, SpeechFormat
+
+if TYPE_CHECKING:
+    from voxloop.providers.openai.listening import StreamOptions
+    from voxloop.providers.openai.stt import OpenAISpeechToText
+    from voxloop.providers.openai.transcript import (
+        FileEvent,
+        FileOptions,
+        FileTranscript,
+        TranscriptDelta,
+        TranscriptSegment,
+    )
+    from voxloop.providers.openai.tts import OpenAITextToSpeech, SpeechFormat
 
 __all__ = [
     "FileEvent",
@@ -26,3 +31,22 @@ __all__ = [
     "TranscriptDelta",
     "TranscriptSegment",
 ]
+
+__getattr__ = lazy(
+    __name__,
+    {
+        "FileEvent": "transcript",
+        "FileOptions": "transcript",
+        "FileTranscript": "transcript",
+        "OpenAISpeechToText": "stt",
+        "OpenAITextToSpeech": "tts",
+        "SpeechFormat": "tts",
+        "StreamOptions": "listening",
+        "TranscriptDelta": "transcript",
+        "TranscriptSegment": "transcript",
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -15,8 +15,11 @@ import trio
 from voxloop import net, telemetry
 from voxloop._errors import ConfigError, NetworkError, ProtocolError, VoxloopError
 from voxloop._version import __version__
-from voxloop.net import ConnectOptions, HttpOptions, HttpResponse, Part, Secret, WebSocketOptions
+from voxloop.net import ConnectOptions, Secret, WebSocketOptions
 from voxloop.providers.openai.errors import error_from_response
+
+if TYPE_CHECKING:
+    from voxloop.net import HttpOptions, HttpResponse, Part
 
 DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
 USER_AGENT: Final = f"voxloop/{__version__}"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from voxloop._errors import (
     ApiError,
@@ -17,7 +16,9 @@ from voxloop._errors import (
     VoxloopError,
 )
 from voxloop.net import QUOTA_CODES, Secret
-from voxloop.wire.audio import ErrorBody, decode_error
+
+if TYPE_CHECKING:
+    from voxloop.wire.audio import ErrorBody
 
 _RATE_CODES: Final = frozenset({"rate_limit_exceeded", "slow_down", "rate_limit_error"})
 _RETRYABLE: Final = frozenset({408, 409, 429})
@@ -42,6 +43,8 @@ def error_from_response(
         doing: What was asked for, such as ``"transcription with gpt-4o-transcribe"``.
         key: The key that was used, to be kept out of the message.
     """
+    from voxloop.wire.audio import decode_error  # with structs that realtime sessions do without
+
     said = decode_error(body)
     request_id = headers.get("x-request-id")
     text = f"{doing}: the server answered {status}"
@@ -122,6 +125,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     value = headers.get("retry-after")
     seconds = _number(value)
     if seconds is None and value:
+        from email.utils import parsedate_to_datetime  # large, and rarely wanted
+
         try:
             seconds = max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
         except (ValueError, OverflowError):

@@ -10,8 +10,9 @@ import datetime
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, TypeVar
+
+from msgspec import Struct
 
 from voxloop._errors import ModelRetired
 
@@ -32,8 +33,7 @@ _log = logging.getLogger("voxloop.providers")
 _told: set[str] = set()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
+class Model(Struct, frozen=True, kw_only=True):
     """What is known of any model.
 
     Attributes:
@@ -45,8 +45,7 @@ class Model:
     replacement: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpeechToTextModel(Model):
+class SpeechToTextModel(Model, frozen=True, kw_only=True):
     """What a transcription model takes.
 
     Attributes:
@@ -72,8 +71,7 @@ class SpeechToTextModel(Model):
     delay: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextToSpeechModel(Model):
+class TextToSpeechModel(Model, frozen=True, kw_only=True):
     """What a speech model takes.
 
     Attributes:
@@ -85,8 +83,7 @@ class TextToSpeechModel(Model):
     events: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TextModel:
+class TextModel(Struct, frozen=True, kw_only=True):
     """What a language model takes.
 
     Attributes:

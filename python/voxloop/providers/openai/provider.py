@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
 
 from voxloop.net import ApiKey, ConnectOptions, Secret
 from voxloop.providers.openai.azure import KEY_HEADER, azure_base_url, azure_key
 from voxloop.providers.openai.endpoint import Endpoint
-from voxloop.providers.openai.llm import OpenAILanguageModel
 from voxloop.providers.openai.realtime import open_realtime
-from voxloop.providers.openai.stt import OpenAISpeechToText
-from voxloop.providers.openai.tts import OpenAITextToSpeech
 from voxloop.providers.protocols import (
     LanguageModel,
     RealtimeTarget,
     RealtimeTransport,
 )
+
+if TYPE_CHECKING:
+    from voxloop.providers.openai.stt import OpenAISpeechToText
+    from voxloop.providers.openai.tts import OpenAITextToSpeech
 
 
 class OpenAI:
@@ -132,14 +134,21 @@ class OpenAI:
 
     def speech_to_text(self) -> OpenAISpeechToText:
         """The recogniser: ``/audio/transcriptions``, and ``/realtime`` for streams."""
+        # Here and below: loaded when it is asked for; a realtime session asks for none of them.
+        from voxloop.providers.openai.stt import OpenAISpeechToText
+
         return OpenAISpeechToText(self._endpoint)
 
     def text_to_speech(self) -> OpenAITextToSpeech:
         """The voice: ``/audio/speech``."""
+        from voxloop.providers.openai.tts import OpenAITextToSpeech
+
         return OpenAITextToSpeech(self._endpoint)
 
     def language_model(self) -> LanguageModel:
         """The language model: ``/responses``."""
+        from voxloop.providers.openai.llm import OpenAILanguageModel
+
         return OpenAILanguageModel(self._endpoint)
 
     async def warm_up(self) -> None:

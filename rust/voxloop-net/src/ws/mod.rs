@@ -185,6 +185,8 @@ impl<M: Send + 'static> WsClient<M> {
         let host = runtime::host()?;
         let link = Arc::new(Link::new(&config, &plan.target, interpreter)?);
         let max_message_bytes = config.max_message_bytes;
+        // What a task is given lies in it twice: as what it was given, and as what it has.
+        let (config, plan) = (Box::new(config), Box::new(plan));
         let guard = EndGuard(Arc::clone(&link));
         let task = host.spawn(|going_down| async move {
             let link = Arc::clone(&guard.0);

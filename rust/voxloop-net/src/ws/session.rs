@@ -29,13 +29,15 @@ const LAST_ANSWERS: Duration = Duration::from_millis(100);
 pub(crate) async fn run<M>(
     host: &'static Host,
     link: &Arc<Link<M>>,
-    config: WsConfig,
-    plan: Plan,
+    config: Box<WsConfig>,
+    plan: Box<Plan>,
     mut going_down: GoingDown,
 ) -> Result<(), NetError> {
     let begun = monotonic_ns();
+    // A task has room for the largest of its steps as long as it lives; this one is over soon.
+    let opening = Box::pin(connect(host, &config, &plan, &link.counters.meter));
     let (ws, upgraded) = tokio::select! {
-        opened = connect(host, &config, &plan, &link.counters.meter) => opened?,
+        opened = opening => opened?,
         () = link.close_asked.notified() => {
             return Err(NetError::unclean("closed by the caller before it was open"));
         }
@@ -44,13 +46,14 @@ pub(crate) async fn run<M>(
     announce(link, upgraded, begun).await;
     let (mut sink, mut stream) = ws.split();
     let keepalive = Keepalive::new(config.ping_interval, config.ping_timeout);
-    let reading = reader::read_all(&mut stream, link, &keepalive, &plan.secrets, &config);
     let end = {
+        let secrets = &plan.secrets;
+        let mut reading = pin!(reader::read_all(&mut stream, link, &keepalive, secrets, &config));
         let mut writing = pin!(write_then_look(&mut sink, link, &keepalive));
         let end = tokio::select! {
             // The writer right behind the reader, for what the reader's side has to say at once.
             biased;
-            end = reading => end,
+            end = &mut reading => end,
             error = &mut writing => ends::of_error(error),
             end = keepalive.judge(&link.counters) => end,
             end = close_deadline(link, config.close_timeout, &mut going_down) => end,

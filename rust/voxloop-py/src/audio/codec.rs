@@ -12,7 +12,7 @@ use super::{argument, work};
 use crate::buffer::{AudioChunk, copied_bytes};
 
 /// The bytes of a bytes-like object, borrowed where they cannot change.
-fn raw<'a>(data: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
+pub(super) fn raw<'a>(data: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [u8]>> {
     if let Ok(bytes) = data.cast::<PyBytes>() {
         return Ok(Cow::Borrowed(bytes.as_bytes()));
     }

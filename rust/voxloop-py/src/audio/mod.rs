@@ -4,6 +4,7 @@ pub(crate) mod argument;
 pub(crate) mod codec;
 pub(crate) mod frames;
 pub(crate) mod input;
+pub(crate) mod pack;
 pub(crate) mod pcm;
 pub(crate) mod playback;
 pub(crate) mod resample;
