@@ -185,6 +185,17 @@ async def test_processes_share_a_file(tmp_path: Path) -> None:
     assert [t for t in texts[0::2] if t.startswith("a")] == [f"a {n}" for n in range(25)]
 
 
+async def test_a_new_file_may_be_opened_by_several_at_once(tmp_path: Path) -> None:
+    async def open_it(path: Path) -> None:
+        async with SqliteStore(path) as store:
+            assert await store.conversation_ids() == ()
+
+    for number in range(40):
+        async with trio.open_nursery() as nursery:
+            for _ in range(4):
+                nursery.start_soon(open_it, tmp_path / f"{number}.db")
+
+
 async def test_a_writer_that_is_killed_leaves_whole_turns(tmp_path: Path) -> None:
     path = tmp_path / "calls.db"
     endless = WRITER.replace("range(25)", "range(10**6)")

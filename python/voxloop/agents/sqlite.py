@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -35,6 +36,7 @@ CREATE INDEX IF NOT EXISTS items_by_conversation ON items (conversation, number)
 """
 _APPLICATION_ID = 0x766F786C
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT}
+_AGAIN_SECONDS = 0.01
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
@@ -176,14 +178,16 @@ class SqliteStore:
             self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False
         )
         try:
+            connection.execute("BEGIN")  # both of one state: another process may just be making it
             (found,) = connection.execute("PRAGMA application_id").fetchone()
             (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            connection.execute("ROLLBACK")
             if found != _APPLICATION_ID and tables:
                 raise StoreError(
                     f"{self._path.name} is another program's database; give a file of its own",
                     code="store_corrupt",
                 )
-            connection.execute("PRAGMA journal_mode = WAL")
+            self._write_ahead(connection)
             connection.execute("PRAGMA synchronous = NORMAL")
             with _transaction(connection):
                 for statement in _SCHEMA.split(";"):
@@ -193,6 +197,18 @@ class SqliteStore:
             connection.close()
             raise
         return connection
+
+    def _write_ahead(self, connection: sqlite3.Connection) -> None:
+        # Several that change the mode of a new file at once refuse each other without waiting.
+        until = time.monotonic() + self._timeout
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() >= until:
+                    raise
+            time.sleep(_AGAIN_SECONDS)
 
     @staticmethod
     def _load(
