@@ -144,7 +144,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule(text=ODD)
     def odd(self, text: str) -> None:
-        self.portal.do(lambda: self.wire.peer.send_event(text))
+        self.portal.do(lambda: self.wire.odd(text))
 
     @rule()
     def drop(self) -> None:
