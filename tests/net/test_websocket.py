@@ -14,6 +14,7 @@ import trio.testing
 from websockets.exceptions import ConnectionClosed as PeerClosed
 from websockets.trio.server import ServerConnection
 
+from support.frames import TEXT, Peer, frame, raw_websocket
 from support.servers import authority, read_request, tcp_server, websocket_server
 from voxloop import net
 from voxloop._errors import ConcurrencyError, ConfigError, UseAfterClose
@@ -407,3 +408,22 @@ async def test_many_connections_share_one_thread() -> None:
         for index in range(50):
             nursery.start_soon(talk, index)
     assert sorted(done) == list(range(50))
+
+
+async def test_what_can_be_read_at_once_comes_with_one_wake_up() -> None:
+    count = 30
+
+    async def script(peer: Peer) -> None:
+        await peer.receive()
+        await peer.send(*(frame(TEXT, b"%d" % number) for number in range(count)))
+        await peer.until_end()
+
+    async with raw_websocket(script) as (url, _), net.open_websocket(url) as socket:
+        await socket.send("go")
+        before = socket.stats().wakes
+        got: list[str | bytes] = []
+        with trio.fail_after(20):
+            while len(got) < count:
+                got += [item.data for item in await socket.receive_batch()]
+        assert got == [str(number) for number in range(count)]
+        assert socket.stats().wakes == before + 1
