@@ -11,12 +11,15 @@ import sys
 from collections.abc import Callable, Mapping
 
 
-def lazy(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
-    """A module's ``__getattr__`` (PEP 562), which remembers what it has found.
+def lazy(
+    package: str, public: list[str], homes: Mapping[str, str]
+) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """A module's ``__getattr__`` (PEP 562), which remembers what it has found, and ``__dir__``.
 
     Args:
         package: Name of the module.
-        homes: In which of its submodules a public name lies.
+        public: Its ``__all__``.
+        homes: In which of its submodules a public name lies that is not loaded yet.
     """
 
     def find(name: str) -> object:
@@ -27,4 +30,4 @@ def lazy(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
         setattr(sys.modules[package], name, value)
         return value
 
-    return find
+    return find, lambda: public

@@ -98,8 +98,9 @@ __all__ = [
 
 # The loop over a language model and its conversations; a realtime session needs neither. The last
 # two bring asyncio, which nobody else here needs.
-__getattr__ = lazy(
+__getattr__, __dir__ = lazy(
     __name__,
+    __all__,
     {
         "AgentDone": "events",
         "AgentEvent": "events",
@@ -121,7 +122,3 @@ __getattr__ = lazy(
         "OpenAIAgentsWorkflow": "openai_agents",
     },
 )
-
-
-def __dir__() -> list[str]:
-    return __all__

@@ -146,8 +146,9 @@ __all__ = [
 ]
 
 # What a realtime session does without.
-__getattr__ = lazy(
+__getattr__, __dir__ = lazy(
     __name__,
+    __all__,
     {
         "Device": "_devices",
         "EnergyGate": "_vad",
@@ -166,7 +167,3 @@ __getattr__ = lazy(
         "encode_pcm": "_pcm",
     },
 )
-
-
-def __dir__() -> list[str]:
-    return __all__

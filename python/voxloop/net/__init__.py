@@ -73,11 +73,8 @@ __all__ = [
 ]
 
 # The HTTP client, which a realtime session does without.
-__getattr__ = lazy(
+__getattr__, __dir__ = lazy(
     __name__,
+    __all__,
     dict.fromkeys(("HttpOptions", "HttpResponse", "Part", "SseEvent", "request"), "_http"),
 )
-
-
-def __dir__() -> list[str]:
-    return __all__

@@ -78,8 +78,9 @@ __all__ = [
 
 # OpenAI pulls in addresses and errors; protocols alone do not need it, nor the settings of speech
 # that is transcribed and spoken by itself.
-__getattr__ = lazy(
+__getattr__, __dir__ = lazy(
     __name__,
+    __all__,
     {
         "ChatCompletionsModel": "chat",
         "CustomVoice": "settings",
@@ -99,7 +100,3 @@ __getattr__ = lazy(
         "default_provider": "default",
     },
 )
-
-
-def __dir__() -> list[str]:
-    return __all__

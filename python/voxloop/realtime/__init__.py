@@ -108,8 +108,9 @@ __all__ = [
 ]
 
 # A module must not bear the name of something in it: once it is loaded, that name is the module.
-__getattr__ = lazy(
+__getattr__, __dir__ = lazy(
     __name__,
+    __all__,
     {
         "Calls": "calls",
         "Diagnosis": "diagnosis",
@@ -118,7 +119,3 @@ __getattr__ = lazy(
         "diagnose": "diagnosis",
     },
 )
-
-
-def __dir__() -> list[str]:
-    return __all__

@@ -167,11 +167,6 @@ impl Media {
         }
     }
 
-    /// A commit or a clear is on its way to the server.
-    pub fn mark(&self) {
-        lock(&self.shared.up).mark();
-    }
-
     /// How far a message has come; `None` for one that is not known.
     pub fn heard(&self, item_id: &str) -> Option<(Heard, u64)> {
         lock(self.shared.down.as_ref()?).heard(item_id)

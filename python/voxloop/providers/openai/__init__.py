@@ -32,8 +32,9 @@ __all__ = [
     "TranscriptSegment",
 ]
 
-__getattr__ = lazy(
+__getattr__, __dir__ = lazy(
     __name__,
+    __all__,
     {
         "FileEvent": "transcript",
         "FileOptions": "transcript",
@@ -46,7 +47,3 @@ __getattr__ = lazy(
         "TranscriptSegment": "transcript",
     },
 )
-
-
-def __dir__() -> list[str]:
-    return __all__
