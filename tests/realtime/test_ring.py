@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from support.speech_clips import require_clips
 from voxloop import audio
 from voxloop.realtime import ring
 from voxloop.realtime.ring import Piece, Ring
@@ -83,3 +84,15 @@ def test_turns_are_cut_out_at_any_byte() -> None:
             assert kept.nbytes <= kept.limit
             if rng.random() < 0.5:
                 kept = ring.known(kept, f"item_{turn}")
+
+
+def test_real_speech_takes_about_half_and_comes_back_to_the_byte() -> None:
+    whole = held = 0
+    for clip in require_clips():
+        data = bytes(audio.resample(audio.to_mono(audio.read_wav(clip.path)), 24_000))
+        kept = filled(ring.empty(120.0), data)
+        assert joined(kept.pieces) == data
+        whole += len(data)
+        held += sum(sys.getsizeof(piece) for piece in kept.pieces)
+    print(f"{held / whole:.2f} of {whole} bytes")
+    assert held < 0.6 * whole

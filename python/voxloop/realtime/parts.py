@@ -1,7 +1,6 @@
 """`replace`, for the parts of a session's state: structs, which are made in C, and dataclasses.
 
-Where a part is known to be a struct, `msgspec.structs.replace` does the same at a third of the
-price.
+Where a part is known to be a struct, `msgspec.structs.replace` does the same without asking.
 """
 
 from __future__ import annotations
