@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import json
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -130,6 +131,51 @@ async def test_one_wake_up_is_for_many_pieces() -> None:
     sound = b"".join(f.data.data for f in frames if isinstance(f.data, net.AudioDelta))
     assert sound == b"".join(bytes([n % 251, 0]) * 480 for n in range(400))
     assert wakes <= 4, "open, the first piece, and the end with all the rest"
+
+
+async def test_a_flood_keeps_its_order_whatever_comes_in_between() -> None:
+    chance = random.Random(5)
+    texts, wanted = [], []
+    for number in range(3_000):
+        item, data = chance.choice("iiiiij"), chance.randbytes(chance.choice((960, 2, 1, 4_000)))
+        text = delta(data, item=item)
+        kind = chance.random()
+        if kind < 0.1:
+            text = json.dumps({"type": "other", "number": number})
+        elif kind < 0.15:
+            text = text.replace('"delta": "', '"delta": "!')  # no base64: for the full decoder
+        else:
+            wanted.append((item, data))
+        texts.append(text)
+    texts.append('{"type":"end"}')
+    for keep in (True, False):
+        async with saying(*texts) as url, net.open_websocket(url, decode_audio=True) as socket:
+            socket.keep_messages(keep)
+            frames = await take(socket, texts[-1])
+        sound = [frame.data for frame in frames if isinstance(frame.data, net.AudioDelta)]
+        for item in "ij":
+            parts = [one.data for one in sound if one.item_id == item]
+            assert b"".join(parts) == b"".join(data for name, data in wanted if name == item)
+        others = [frame.data for frame in frames if isinstance(frame.data, str)]
+        assert others == [text for text in texts if not good(text)]
+        # Sound stands between the same texts as before.
+        places = [
+            item.item_id if isinstance(item, net.AudioDelta) else "text" for item, _ in frames
+        ]
+        runs = [json.loads(text).get("item_id") if good(text) else "text" for text in texts]
+        assert squeezed(places) == squeezed(runs)
+        if keep:
+            assert [m for frame in frames for m, _ in frame.messages] == texts
+
+
+def good(text: str) -> bool:
+    return '"delta": "' in text and '"delta": "!' not in text
+
+
+def squeezed(places: list[str]) -> list[str]:
+    """Without what stands twice in a row, texts aside."""
+    pairs = zip(["", *places], places, strict=False)
+    return [place for before, place in pairs if place == "text" or place != before]
 
 
 async def test_without_the_option_text_stays_text() -> None:

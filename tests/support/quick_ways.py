@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from voxloop.net import Frame
 from voxloop.realtime import effects, inputs, reducer
 from voxloop.realtime.quick import Quick, answer, appended
 from voxloop.realtime.state import State
@@ -67,11 +68,13 @@ class QuickWays:
                 longer = self._quick.taken(state, delta, at)
                 return None if longer is None else (longer, ())
             case inputs.Sound(delta=delta, at=at):
-                found = self._quick.heard(state, delta, at)
+                row = self._quick.row(state, [Frame(delta, at)])
             case inputs.Received(event=rt.ResponseOutputAudioTranscriptDelta() as event, at=at):
-                found = self._quick.said(state, event, at)
+                row = self._quick.row(state, [Frame(rt.encode(event), at)])
             case inputs.Received(event=event) if reducer.ignores(event):
                 return state, ()
             case _:
                 return None
-        return None if found is None else (found[0], (effects.Emit(found[1]),))
+        return (
+            (row.state, tuple(effects.Emit(event) for event, _ in row.told)) if row.told else None
+        )

@@ -65,6 +65,6 @@ class Decoded:
         """Bytes of it."""
         return len(self.data)
 
-    def chunk(self) -> AudioChunk:
-        """It as audio; empty where a sink has taken it."""
-        return AudioChunk(b"" if self.taken else self.data, PCM24K)
+    def chunk(self) -> AudioChunk | None:
+        """It as audio; empty where a sink has taken it, None if it ends inside a sample."""
+        return None if self.nbytes % 2 else AudioChunk(b"" if self.taken else self.data, PCM24K)

@@ -83,9 +83,9 @@ class Wire:
     async def odd(self, text: str) -> None:
         """The server says something that no server should."""
         if text == '{"type": "response.done"}':
-            # The end of a response that has no name may be that of the one which was asked for.
-            self.asked = None
-            self.since.add("asked")
+            # The end of a response that has no name is that of the one which was asked for, or runs.
+            self.active = self.asked = None
+            self.since |= {"active", "asked"}
         await self.peer.send_event(text)
 
     async def sync(self) -> None:

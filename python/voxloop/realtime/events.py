@@ -85,7 +85,7 @@ class AgentStateEvent(Struct, frozen=True, kw_only=True):
     at: float = 0.0
 
 
-class AudioEvent(Struct, frozen=True, kw_only=True):
+class AudioEvent(Struct, frozen=True, kw_only=True, gc=False):
     """Sound to play, in order; never sound of a response that was interrupted.
 
     Attributes:
@@ -124,7 +124,7 @@ class AudioInterruptedEvent(Struct, frozen=True, kw_only=True):
     at: float = 0.0
 
 
-class TranscriptEvent(Struct, frozen=True, kw_only=True):
+class TranscriptEvent(Struct, frozen=True, kw_only=True, gc=False):
     """Words, of the user or of the agent.
 
     Attributes:

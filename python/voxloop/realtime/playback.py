@@ -119,36 +119,33 @@ def received(playback: Playback, item: PlayItem, milliseconds: float, at: float)
     return replace(playback, items=items, ends_at=ends_at)
 
 
-def extended(
-    playback: Playback, item_id: str, content_index: int, milliseconds: float, at: float
-) -> Playback | None:
-    """Enter more audio of the item that came last, the quick way.
-
-    Returns:
-        The ledger, or None if the item is not the last one, or has something about it that
-        `received` must look at.
-    """
-    items = playback.items
-    last = items[-1] if items else None
-    if (
-        last is None
-        or last.item_id != item_id
-        or last.content_index != content_index
-        or last.carry
-        or last.complete
-        or last.reported_ms is not None
-    ):
+def extensible(playback: Playback) -> PlayItem | None:
+    """The item that came last, if there is nothing about it that `received` must look at."""
+    last = playback.items[-1] if playback.items else None
+    if last is None or last.carry or last.complete or last.reported_ms is not None:
         return None
+    return last
+
+
+def extended(playback: Playback, received_ms: float, ends_at: float, fresh_at: float) -> Playback:
+    """Enter more audio of the item that came last, which is `extensible`.
+
+    Args:
+        playback: The ledger.
+        received_ms: All that has come of the item.
+        ends_at: When it will have been played.
+        fresh_at: When the last of it came.
+    """
+    *before, last = playback.items
     longer = PlayItem(
-        item_id=item_id,
+        item_id=last.item_id,
         response_id=last.response_id,
-        content_index=content_index,
-        received_ms=last.received_ms + milliseconds,
+        content_index=last.content_index,
+        received_ms=received_ms,
         truncatable=last.truncatable,
         epoch=last.epoch,
     )
-    ends_at = max(playback.ends_at, at) + milliseconds / 1000.0
-    return Playback((*items[:-1], longer), ends_at, at, playback.taken, playback.silent)
+    return Playback((*before, longer), ends_at, fresh_at, playback.taken, playback.silent)
 
 
 def reported(playback: Playback, item_id: str, played_ms: float) -> Playback:

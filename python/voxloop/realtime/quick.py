@@ -7,17 +7,26 @@ brings a sooner deadline. `tests/realtime/test_quick.py` holds them to `step`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice
+from typing import NamedTuple, TypeAlias
+
 from msgspec.structs import replace
 
-from voxloop.net import AudioDelta
+from voxloop._errors import ProtocolError
+from voxloop.net import AudioDelta, Frame, MediaCut
 from voxloop.realtime import history, inputs, latency, playback, ring, toolcalls
 from voxloop.realtime.events import AudioEvent, TranscriptEvent
+from voxloop.realtime.history import Key
 from voxloop.realtime.playback import Playback
 from voxloop.realtime.state import InputBuffer, State
 from voxloop.realtime.telephone import FORMATS
 from voxloop.wire import realtime as rt
 
 _PCM16_BYTES_PER_MS = FORMATS["pcm16"].bytes_per_ms
+
+Told: TypeAlias = tuple[AudioEvent | TranscriptEvent, int]
+"""What the application is to be told, and the bytes of its sound."""
 
 
 def answer(state: State, given: inputs.ToolFinished) -> rt.ConversationItemCreate | None:
@@ -72,6 +81,87 @@ class Sent:
         return state if longer is None else longer
 
 
+class Row(NamedTuple):
+    """What frames in a row have led to.
+
+    Attributes:
+        state: The state after them.
+        told: What the application is to be told.
+        taken: How many frames those were.
+        left: The frame after them, if it was decoded to see that it is none of them.
+    """
+
+    state: State
+    told: list[Told]
+    taken: int
+    left: rt.ServerMessage | None
+
+
+class _Answer:
+    """An answer that is being spoken, and what has come of it; entered in the state at the end."""
+
+    def __init__(self, state: State, response_id: str, *, worded: bool) -> None:
+        self.response_id = response_id
+        self._state = state
+        self._worded = worded
+        last = playback.extensible(state.playback)
+        if last is None or state.settings.output_format != "pcm16":
+            self._item = ("", -1)  # no sound's
+        else:
+            self._item = (last.item_id, last.content_index)
+            self._received_ms = last.received_ms
+        self._ends_at = state.playback.ends_at
+        self._fresh_at: float | None = None
+        self._words: dict[Key, list[str]] = {}
+
+    def sound(self, delta: AudioDelta, at: float) -> Told | None:
+        """More of its sound, which goes on what came last; None if there is more to it."""
+        item_id, index = delta.item_id, delta.content_index
+        if (item_id, index) != self._item:
+            return None
+        chunk = delta.chunk()
+        if not chunk:
+            return None
+        size = delta.nbytes
+        length = size / _PCM16_BYTES_PER_MS
+        self._received_ms += length
+        self._ends_at = max(self._ends_at, at) + length / 1000.0
+        self._fresh_at = at
+        return (
+            AudioEvent(
+                audio=chunk,
+                item_id=item_id,
+                response_id=self.response_id,
+                content_index=index,
+                at=at,
+            ),
+            size,
+        )
+
+    def words(self, event: rt.ResponseOutputAudioTranscriptDelta, at: float) -> Told | None:
+        """More of its words; None if there is more to them."""
+        item_id, delta = event.item_id, event.delta
+        if not self._worded or not delta:
+            return None
+        self._words.setdefault((item_id, event.content_index), []).append(delta)
+        response_id = self.response_id
+        return (
+            TranscriptEvent(
+                role="assistant", delta=delta, item_id=item_id, response_id=response_id, at=at
+            ),
+            0,
+        )
+
+    def entered(self) -> State:
+        """The state with all of it."""
+        ledger, said = self._state.playback, self._state.history
+        if self._fresh_at is not None:
+            ledger = playback.extended(ledger, self._received_ms, self._ends_at, self._fresh_at)
+        for key, pieces in self._words.items():
+            said = history.draft(said, key, "".join(pieces))
+        return replace(self._state, playback=ledger, history=said)
+
+
 class Quick:
     """The ways for what the server sends; remembers which answer is being spoken.
 
@@ -84,26 +174,41 @@ class Quick:
         self._response_id: str | None = None
         self._worded = False
 
-    def heard(self, state: State, delta: AudioDelta, at: float) -> tuple[State, AudioEvent] | None:
-        """More sound of an answer that is being spoken: all that changes is its length."""
-        response_id = delta.response_id
+    def row(self, state: State, frames: Sequence[Frame], first: int = 0) -> Row:
+        """Frames from ``first`` on that are sound and words of one answer that is being spoken.
+
+        All that changes is how much of it has come, and the draft of its words.
+        """
+        answer: _Answer | None = None
+        told: list[Told] = []
+        left: rt.ServerMessage | None = None
+        for data, at in islice(frames, first, None):
+            if isinstance(data, str):
+                left = _decoded(data)
+                if not isinstance(left, rt.ResponseOutputAudioTranscriptDelta):
+                    break
+                answer = answer or self._answer(state, left.response_id)
+                if answer is None or answer.response_id != left.response_id:
+                    break
+                event = answer.words(left, at)
+                if event is not None:
+                    left = None
+            elif isinstance(data, (MediaCut, bytes)) or data.taken:
+                break
+            else:
+                answer = answer or self._answer(state, data.response_id)
+                if answer is None or answer.response_id != data.response_id:
+                    break
+                event = answer.sound(data, at)
+            if event is None:
+                break
+            told.append(event)
+        return Row(answer.entered() if answer and told else state, told, len(told), left)
+
+    def _answer(self, state: State, response_id: str) -> _Answer | None:
         if not self._speaking(state, response_id) or response_id in state.turn.muted:
             return None
-        chunk, item_id = delta.chunk(), delta.item_id
-        if not chunk or state.settings.output_format != "pcm16":
-            return None
-        length = delta.nbytes / _PCM16_BYTES_PER_MS
-        ledger = playback.extended(state.playback, item_id, delta.content_index, length, at)
-        if ledger is None:
-            return None
-        event = AudioEvent(
-            audio=chunk,
-            item_id=item_id,
-            response_id=response_id,
-            content_index=delta.content_index,
-            at=at,
-        )
-        return replace(state, playback=ledger), event
+        return _Answer(state, response_id, worded=self._worded)
 
     def taken(self, state: State, delta: AudioDelta, at: float) -> State | None:
         """More sound of an answer that a sink is playing; the one event is that there is none."""
@@ -117,21 +222,6 @@ class Quick:
             ledger.items, ledger.ends_at, fresh_at, ledger.taken + more, ledger.silent
         )
         return replace(state, playback=longer)
-
-    def said(
-        self, state: State, event: rt.ResponseOutputAudioTranscriptDelta, at: float
-    ) -> tuple[State, TranscriptEvent] | None:
-        """More words of an answer that is being spoken: all that grows is a draft."""
-        response_id, delta = event.response_id, event.delta
-        if not self._speaking(state, response_id) or not self._worded or not delta:
-            return None
-        if response_id in state.turn.muted:
-            return None
-        longer = history.draft(state.history, (event.item_id, event.content_index), delta)
-        words = TranscriptEvent(
-            role="assistant", delta=delta, item_id=event.item_id, response_id=response_id, at=at
-        )
-        return replace(state, history=longer), words
 
     def _speaking(self, state: State, response_id: str) -> bool:
         """Whether a response of the conversation is known to sound, and the application knows."""
@@ -158,3 +248,10 @@ class Quick:
         self._parts, self._response_id = (turn, marks, link), response_id
         self._worded = track.first_text_at is not None and latency.noted(marks, "first_text")
         return True
+
+
+def _decoded(data: str) -> rt.ServerMessage | None:
+    try:
+        return rt.decode_server(data)
+    except ProtocolError:
+        return None  # whoever decodes it once more tells of it

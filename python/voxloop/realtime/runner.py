@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import trio
 
@@ -32,8 +32,6 @@ from voxloop.wire import realtime as rt
 
 if TYPE_CHECKING:
     from voxloop.realtime.recording import Recording
-
-T = TypeVar("T")
 
 _log = logging.getLogger("voxloop.realtime")
 
@@ -381,19 +379,25 @@ class Runner:
         A frame that begins a tool is the last of them.
         """
         taken, epoch = 0, connection.epoch
-        for data, at in frames:
+        while taken < len(frames) and not self.work.begun:
             if connection is not self._connector.current or self._state.line.epoch != epoch:
                 break
+            decoded = None
+            if not self._frames_wanted:
+                row = self._quick.row(self._state, frames, taken)
+                taken, decoded = taken + row.taken, row.left
+                self._told(row)
+                if taken == len(frames):
+                    break
+            data, at = frames[taken]
             taken += 1
             try:
-                self._take(data, at)
+                self._take(data, at, decoded)
             except Exception:
                 # A step that fails has changed nothing: the session goes on without this frame.
                 _log.exception("a frame of the server could not be handled")
                 failure = ProtocolError("a frame of the server could not be handled; see the log")
                 self.tell(ErrorEvent(error=failure, at=at))
-            if self.work.begun:
-                break
         return taken
 
     @property
@@ -417,28 +421,37 @@ class Runner:
         self.events.tell()
         await self.events.give_way()
 
-    def _take(self, data: str | bytes | AudioDelta | MediaCut, at: float) -> None:
+    def _take(
+        self,
+        data: str | bytes | AudioDelta | MediaCut,
+        at: float,
+        decoded: rt.ServerMessage | None,
+    ) -> None:
         if self._frames_wanted:
             self._seen(data, at)
         if isinstance(data, AudioDelta):
-            # Sound of which nothing has to be told but the sound, and the same for words below.
-            if self._taken(data, at) if data.taken else self._told(self._quick.heard, data, at):
-                return
-            self._feed(inputs.Sound(data, at))
+            if not (data.taken and self._taken(data, at)):
+                self._feed(inputs.Sound(data, at))
         elif isinstance(data, MediaCut):
             self._feed(inputs.MediaCut(data, at))
         else:
             try:
-                event = rt.decode_server(data)
+                event = decoded or rt.decode_server(data)
             except ProtocolError as error:
                 self._feed(inputs.BadFrame(error, at))
                 return
-            if type(event) is rt.ResponseOutputAudioTranscriptDelta and self._told(
-                self._quick.said, event, at
-            ):
-                return
             if not reducer.ignores(event):  # what is due by now, the timer brings up
                 self._feed(self._received(event, at))
+
+    def _told(self, row: quick.Row) -> None:
+        """What a row of frames has led to, of which nothing has to be told but itself."""
+        self._state = row.state
+        self.events.keep_all(row.told)
+        for event, _ in row.told:
+            if isinstance(event, AudioEvent):
+                self.observer.heard(event, row.state)
+            else:
+                self.work.watch.saw(event, row.state)
 
     def _seen(self, data: str | bytes | AudioDelta | MediaCut, at: float) -> None:
         """Frames go to whoever wants all of them; sound as the frames it came in."""
@@ -452,16 +465,6 @@ class Runner:
         if longer is None:
             return False
         self._state = longer
-        return True
-
-    def _told(
-        self, way: Callable[[State, T, float], tuple[State, Event] | None], given: T, at: float
-    ) -> bool:
-        found = way(self._state, given, at)
-        if found is None:
-            return False
-        self._state, event = found
-        self._emit(event)
         return True
 
     def _received(self, event: rt.ServerMessage, at: float) -> inputs.Input:

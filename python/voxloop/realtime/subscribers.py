@@ -13,6 +13,7 @@ does; that ends nothing and holds up nobody.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Generic, Literal, TypeVar
 
 import trio
@@ -56,11 +57,11 @@ class Subscription(Generic[T]):
         unasked: bool = False,
     ) -> None:
         self._limits = (max_events, max_bytes)
-        # Two queues with one count over both, so that the oldest sound is found at once.
-        self._events: deque[tuple[int, T]] = deque()
-        self._sounds: deque[tuple[int, T, int]] = deque()
-        self._count = 0
+        self._queue: deque[tuple[T, int]] = deque()
+        self._sounds = 0
         self._bytes = 0
+        self._silent = 0
+        """How many at the front of the queue are known to be no sound."""
         self._mode: Literal["unread", "read", "asleep"] = "unread" if unasked else "read"
         self._dropped = 0
         self._wake: trio.Event | None = None
@@ -75,7 +76,7 @@ class Subscription(Generic[T]):
     @property
     def behind(self) -> int:
         """Events that a reader has yet to be given; none where nobody reads."""
-        return len(self._events) + len(self._sounds) if self._mode == "read" else 0
+        return len(self._queue) if self._mode == "read" else 0
 
     @property
     def crowded(self) -> bool:
@@ -94,22 +95,24 @@ class Subscription(Generic[T]):
             event: What.
             size: Bytes of an event that may be dropped; 0 for one that may not.
         """
+        self.push_all(((event, size),))
+
+    def push_all(self, events: Sequence[tuple[T, int]]) -> None:
+        """Hand in events, each with its size; see `push`."""
         if self._ended:
             return
         if self._mode == "asleep":
-            self._dropped += 1
+            self._dropped += len(events)
             return
-        self._count += 1
-        if size:
-            self._sounds.append((self._count, event, size))
-            self._bytes += size
-        else:
-            self._events.append((self._count, event))
+        self._queue.extend(events)
+        for _, size in events:
+            if size:
+                self._bytes += size
+                self._sounds += 1
         max_events, max_bytes = self._limits
         while self._bytes > max_bytes:
-            self._bytes -= self._sounds.popleft()[2]
-            self._dropped += 1
-        if len(self._events) <= max_events:
+            self._drop()
+        if len(self._queue) - self._sounds <= max_events:
             if self._wake is not None:
                 self._wake.set()
         elif self._mode == "unread":
@@ -122,6 +125,15 @@ class Subscription(Generic[T]):
                     code="subscriber_too_slow",
                 )
             )
+
+    def _drop(self) -> None:
+        """Drop the oldest sound."""
+        while not self._queue[self._silent][1]:
+            self._silent += 1
+        self._bytes -= self._queue[self._silent][1]
+        del self._queue[self._silent]
+        self._sounds -= 1
+        self._dropped += 1
 
     def finish(self, error: VoxloopError | None) -> None:
         """Nothing more comes."""
@@ -146,37 +158,41 @@ class Subscription(Generic[T]):
             raise ConcurrencyError(
                 "two tasks iterate one subscription; open another with session.subscribe()"
             )
-        self._reading = True
         self._mode = "read"
+        self._row = (self._row + 1) % IN_A_ROW
+        if self._queue and self._row:
+            await cancellation_point()  # a cancel here loses nothing
+        else:
+            await self._turn()
+        event, size = self._queue.popleft()
+        if size:
+            self._bytes -= size
+            self._sounds -= 1
+        if self._silent:
+            self._silent -= 1
+        return event
+
+    async def _turn(self) -> None:
+        """Give others a turn, or wait until there is something."""
+        self._reading = True
         try:
-            if self._events or self._sounds or self._ended:
-                self._row = (self._row + 1) % IN_A_ROW
-                # A cancel here loses nothing.
-                await (cancellation_point() if self._row else checkpoint())
-            while not self._events and not self._sounds:
+            if self._queue or self._ended:
+                await checkpoint()
+            while not self._queue:
                 self._row = 0
                 if self._ended:
                     raise self._error or StopAsyncIteration
                 self._wake = trio.Event()
                 await self._wake.wait()
-            return self._oldest()
         finally:
             self._reading = False
             self._wake = None
 
-    def _oldest(self) -> T:
-        if not self._sounds or (self._events and self._events[0][0] < self._sounds[0][0]):
-            return self._events.popleft()[1]
-        _, event, size = self._sounds.popleft()
-        self._bytes -= size
-        return event
-
     def _sleep(self) -> None:
         """Nobody reads: hold nothing until someone does."""
-        self._dropped += len(self._events) + len(self._sounds)
-        self._events.clear()
-        self._sounds.clear()
-        self._bytes = 0
+        self._dropped += len(self._queue)
+        self._queue.clear()
+        self._bytes = self._sounds = self._silent = 0
         self._mode = "asleep"
 
 
@@ -213,8 +229,12 @@ class Hub(Generic[T]):
             event: What.
             size: Bytes of an event that may be dropped; 0 for one that may not.
         """
+        self.publish_all(((event, size),))
+
+    def publish_all(self, events: Sequence[tuple[T, int]]) -> None:
+        """Hand several events to every subscriber, each with its size; see `publish`."""
         for subscription in self._subscriptions:
-            subscription.push(event, size)
+            subscription.push_all(events)
             if not subscription.open:
                 self._subscriptions = tuple(
                     other for other in self._subscriptions if other is not subscription

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from voxloop._errors import VoxloopError
 from voxloop.realtime.events import AudioEvent, Event
 from voxloop.realtime.subscribers import Hub, Subscription
@@ -17,21 +19,21 @@ class Telling(Hub[Event]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._kept: list[Event] = []
+        self._kept: list[tuple[Event, int]] = []
 
     def keep(self, event: Event) -> None:
-        """Tell this with the next `tell`; sound that nothing waits before is told at once."""
-        if not self._kept and type(event) is AudioEvent:
-            super().publish(event, event.audio.nbytes)
-        else:
-            self._kept.append(event)
+        """Tell this with the next `tell`."""
+        self._kept.append((event, event.audio.nbytes if type(event) is AudioEvent else 0))
+
+    def keep_all(self, events: Iterable[tuple[Event, int]]) -> None:
+        """Tell these with the next `tell`, each with the bytes of its sound."""
+        self._kept.extend(events)
 
     def tell(self) -> None:
         """Tell what was kept."""
         if self._kept:
             kept, self._kept = self._kept, []
-            for event in kept:
-                super().publish(event, event.audio.nbytes if type(event) is AudioEvent else 0)
+            self.publish_all(kept)
 
     def publish(self, event: Event, size: int = 0) -> None:
         """Tell an event now, after what was kept."""

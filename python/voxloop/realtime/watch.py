@@ -61,6 +61,8 @@ class Watch:
         self._context = context
         self._config = config
         self._texts: dict[str, _Text] = {}
+        self._unwatched: tuple[str, str] | None = None
+        """Message whose words nobody looks at."""
 
     def saw(self, event: Event, state: State) -> None:
         """The application is told this."""
@@ -86,10 +88,14 @@ class Watch:
     def _heard(self, event: TranscriptEvent, state: State) -> None:
         text = self._texts.get(event.item_id)
         if text is None:
+            message = (event.response_id, event.item_id)
+            if message == self._unwatched:
+                return
             track = state.turn.responses.get(event.response_id)
             by = track.by if track is not None and track.by is not None else state.agent.current
             guardrails = (*self._config.output_guardrails, *by.agent.output_guardrails)
             if not guardrails:
+                self._unwatched = message
                 return
             hold = self._config.hold_audio and strictest(guardrails) == "sentence"
             text = self._texts[event.item_id] = _Text(event, by, guardrails, sentences=hold)

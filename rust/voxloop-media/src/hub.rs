@@ -82,6 +82,15 @@ impl Hub {
         queued
     }
 
+    /// Puts the message that it came in beside a piece, if that is wanted; the bytes of it.
+    fn keep(&self, piece: &mut Piece, text: &Utf8Bytes, at_ns: u64) -> usize {
+        if self.bare.load(Ordering::Relaxed) {
+            return 0;
+        }
+        piece.messages.push((text.clone(), at_ns));
+        text.len()
+    }
+
     fn listener(&self) -> Option<Arc<dyn Listener>> {
         self.listener.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -98,16 +107,20 @@ fn settles(text: &str) -> bool {
 }
 
 impl Interpret<Incoming> for Hub {
-    fn text(&self, text: Utf8Bytes, at_ns: u64) -> Reading<Incoming> {
+    fn text(&self, text: Utf8Bytes, at_ns: u64, open: Option<&mut Incoming>) -> Reading<Incoming> {
         match event(&text) {
-            Event::Audio(delta) => {
-                let taken = self.listener().map_or(Taken::No, |media| media.sound(&delta));
+            Event::Audio(written) => {
+                let listener = self.listener();
+                if let (None, Some(Incoming::Piece(piece))) = (&listener, open)
+                    && let Some(more) = piece.extend(&written)
+                {
+                    return Reading::Joined(more + self.keep(piece, &text, at_ns));
+                }
+                let Some(delta) = written.decoded() else { return Reading::Pass(text) };
+                let taken = listener.map_or(Taken::No, |media| media.sound(&delta));
                 let mut piece = Piece::new(delta, at_ns, taken);
                 let mut bytes = piece.audio.as_ref().map_or(NOTE_BYTES, Vec::len);
-                if !self.bare.load(Ordering::Relaxed) {
-                    bytes += text.len();
-                    piece.messages.push((text, at_ns));
-                }
+                bytes += self.keep(&mut piece, &text, at_ns);
                 let wake = if taken == Taken::No { Wake::Soon } else { Wake::Later };
                 Reading::Made { item: Incoming::Piece(piece), bytes, wake }
             }

@@ -2,7 +2,7 @@
 
 use voxloop_net::Utf8Bytes;
 
-use crate::codec::Delta;
+use crate::codec::{Delta, Written};
 use crate::cut::Cut;
 use crate::hub::Taken;
 
@@ -53,6 +53,25 @@ impl Piece {
             && self.output_index == other.output_index
             && self.dropped == other.dropped
             && self.audio.is_some() == other.audio.is_some()
+    }
+
+    fn goes_on(&self, next: &Written<'_>) -> bool {
+        self.audio.is_some()
+            && self.item_id == next.item_id
+            && self.response_id == next.response_id
+            && self.content_index == next.content_index
+            && self.output_index == next.output_index
+    }
+
+    /// Adds what came next and is not decoded yet; how much that is. `None`, and nothing is added,
+    /// if it belongs to another part, went another way, or is no base64.
+    pub fn extend(&mut self, next: &Written<'_>) -> Option<usize> {
+        if !self.goes_on(next) {
+            return None;
+        }
+        let more = next.append_to(self.audio.as_mut()?)?;
+        self.audio_bytes += more;
+        Some(more)
     }
 
     /// Adds what came next; gives it back if it belongs to another part, or went another way.

@@ -26,11 +26,47 @@ pub struct Delta {
     pub audio: Vec<u8>,
 }
 
+/// A piece of an answer's sound as it stands in its message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written<'a> {
+    /// The message that it belongs to.
+    pub item_id: Cow<'a, str>,
+    /// The response that it belongs to.
+    pub response_id: Cow<'a, str>,
+    /// Index of the audio part.
+    pub content_index: u32,
+    /// Index of the item in the response.
+    pub output_index: u32,
+    base64: Cow<'a, str>,
+}
+
+impl Written<'_> {
+    /// The audio, unless it is no strict base64.
+    pub fn decoded(&self) -> Option<Delta> {
+        Some(Delta {
+            item_id: self.item_id.clone().into_owned(),
+            response_id: self.response_id.clone().into_owned(),
+            content_index: self.content_index,
+            output_index: self.output_index,
+            audio: STANDARD.decode_to_vec(self.base64.as_bytes()).ok()?,
+        })
+    }
+
+    /// Puts the audio behind what is in `audio`, and says how much that is; `None`, and `audio` is
+    /// as it was, if it is no strict base64.
+    pub fn append_to(&self, audio: &mut Vec<u8>) -> Option<usize> {
+        let (before, more) = (audio.len(), self.base64.len() / 4 * 3);
+        audio.reserve(more);
+        STANDARD.decode_append(self.base64.as_bytes(), audio).ok()?;
+        Some(audio.len() - before)
+    }
+}
+
 /// What a message of the server is, as far as sound goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// A piece of sound.
-    Audio(Delta),
+    /// A piece of sound, if what it holds can be decoded.
+    Audio(Written<'a>),
     /// An event of this type, which was not read further. The type may be wrong for what is no JSON.
     Other(&'a str),
     /// Not for this codec: no JSON, no type, or a piece of sound that is not in order.
@@ -39,18 +75,18 @@ pub enum Event<'a> {
 
 /// Reads one message of the server.
 ///
-/// Sound is given only where a strict JSON parser and strict base64 (RFC 4648, section 4, padded)
-/// give the same: of keys that come twice the last counts, absent or `null` ids are empty and
-/// indexes 0. Everything else is [`Event::Other`] or [`Event::Unknown`] and is for a full decoder to
-/// judge.
+/// Sound is given only where a strict JSON parser gives the same, and decoded where strict base64
+/// (RFC 4648, section 4, padded) does: of keys that come twice the last counts, absent or `null` ids
+/// are empty and indexes 0. Everything else is [`Event::Other`] or [`Event::Unknown`] and is for a
+/// full decoder to judge.
 ///
 /// ```
 /// use voxloop_media::codec::{Event, event};
 ///
 /// let text = r#"{"type":"response.output_audio.delta","item_id":"i","response_id":"r",
 ///     "output_index":0,"content_index":0,"delta":"AAAB"}"#;
-/// let Event::Audio(delta) = event(text) else { panic!() };
-/// assert_eq!(delta.audio, [0, 0, 1]);
+/// let Event::Audio(written) = event(text) else { panic!() };
+/// assert_eq!(written.decoded().unwrap().audio, [0, 0, 1]);
 /// assert_eq!(event(r#"{"type":"error"}"#), Event::Other("error"));
 /// ```
 pub fn event(text: &str) -> Event<'_> {
@@ -108,12 +144,12 @@ fn scanned(text: &str) -> Result<Event<'_>, Unusual> {
     else {
         return Err(Unusual);
     };
-    Ok(Event::Audio(Delta {
-        item_id: item_id.to_owned(),
-        response_id: response_id.to_owned(),
+    Ok(Event::Audio(Written {
+        item_id: item_id.into(),
+        response_id: response_id.into(),
         content_index,
         output_index,
-        audio: STANDARD.decode_to_vec(delta.as_bytes()).map_err(|_| Unusual)?,
+        base64: delta,
     }))
 }
 
@@ -148,15 +184,15 @@ fn base64_text(value: Value<'_>) -> Result<Cow<'_, str>, Unusual> {
 }
 
 /// The long way, through a tree.
-fn parsed(text: &str) -> Option<Delta> {
+fn parsed(text: &str) -> Option<Written<'static>> {
     let Ok(Json::Object(object)) = serde_json::from_str(text) else { return None };
     let kind = object.get("type")?.as_str()?;
     if !KINDS.contains(&kind) {
         return None;
     }
     let id = |name: &str| match object.get(name) {
-        None | Some(Json::Null) => Some(String::new()),
-        Some(Json::String(id)) => Some(id.clone()),
+        None | Some(Json::Null) => Some(Cow::default()),
+        Some(Json::String(id)) => Some(Cow::Owned(id.clone())),
         Some(_) => None,
     };
     let index = |name: &str| match object.get(name) {
@@ -164,11 +200,11 @@ fn parsed(text: &str) -> Option<Delta> {
         Some(value) => value.as_u64().and_then(|number| u32::try_from(number).ok()),
     };
     id("event_id")?;
-    Some(Delta {
+    Some(Written {
         item_id: id("item_id")?,
         response_id: id("response_id")?,
         content_index: index("content_index")?,
         output_index: index("output_index")?,
-        audio: STANDARD.decode_to_vec(object.get("delta")?.as_str()?).ok()?,
+        base64: Cow::Owned(object.get("delta")?.as_str()?.to_owned()),
     })
 }

@@ -7,4 +7,4 @@ mod scan;
 
 pub use append::append;
 pub use control::{Control, cancel, truncate};
-pub use delta::{Delta, Event, event};
+pub use delta::{Delta, Event, Written, event};

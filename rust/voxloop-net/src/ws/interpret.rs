@@ -16,6 +16,8 @@ pub enum Reading<M> {
         /// When the consumer is to be woken for it.
         wake: Wake,
     },
+    /// It is in the open item now, which is so many bytes longer.
+    Joined(usize),
     /// Something of its own, and then the text.
     Before(M, Utf8Bytes),
     /// Nothing goes on.
@@ -37,7 +39,10 @@ pub enum Wake {
 /// must not wait. What it makes keeps the place of the message in the order of arrival.
 pub trait Interpret<M>: Send + Sync {
     /// A text message whose last byte was read at `at_ns`, by [`crate::monotonic_ns`].
-    fn text(&self, text: Utf8Bytes, at_ns: u64) -> Reading<M>;
+    ///
+    /// `open` is what was made of the message before, if it can wait and is not queued yet: the
+    /// text may go into it.
+    fn text(&self, text: Utf8Bytes, at_ns: u64, open: Option<&mut M>) -> Reading<M>;
 
     /// Adds an item that can wait to the one before it, which waits already; gives it back if the
     /// two do not belong together.

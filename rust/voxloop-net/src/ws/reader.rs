@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
 use tokio::time::{Instant, sleep_until};
@@ -26,16 +27,22 @@ pub(crate) async fn read_all<M>(
     secrets: &Secrets,
     config: &WsConfig,
 ) -> NetError {
-    let mut delivery = Delivery { link, keepalive, hush: Hush::new(config.coalesce) };
+    let mut delivery = Delivery { link, keepalive, hush: Hush::new(config.coalesce), open: None };
     loop {
         let next = tokio::select! {
             biased;
             next = stream.next() => next,
-            () = delivery.hush.over() => {
-                delivery.wake();
+            () = delivery.hush.over(delivery.open.is_some()) => {
+                if delivery.settle().await.is_err() {
+                    return refused();
+                }
                 continue;
             }
         };
+        // Nothing but more of the same may overtake what is open.
+        if !matches!(next, Some(Ok(Message::Text(_)))) && delivery.close().await.is_err() {
+            return refused();
+        }
         let message = match next {
             Some(Ok(message)) => message,
             Some(Err(error)) => return ends::of_error(error),
@@ -43,12 +50,7 @@ pub(crate) async fn read_all<M>(
         };
         let delivered = match message {
             Message::Text(text) => delivery.text(text).await,
-            Message::Binary(data) => {
-                let (at_ns, bytes) = (monotonic_ns(), data.len());
-                link.counters.received(bytes, at_ns);
-                let item = WsItem::Binary { data, at_ns };
-                delivery.now(item, bytes).await
-            }
+            Message::Binary(data) => delivery.binary(data).await,
             Message::Pong(payload) => {
                 keepalive.pong(&payload, &link.counters);
                 continue;
@@ -64,14 +66,20 @@ pub(crate) async fn read_all<M>(
             }
         };
         if delivered.is_err() {
-            return NetError::unclean("the inbox was closed");
+            return refused();
         }
     }
+}
+
+fn refused() -> NetError {
+    NetError::unclean("the inbox was closed")
 }
 
 /// What the consumer should be woken for at once waits for as many messages as can be read at once,
 /// up to so many: a wake-up costs more than reading them.
 const AT_ONCE: u32 = 32;
+/// From how many bytes on an item is queued although more of it could be read at once.
+const OPEN_BYTES: usize = 32 * 1024;
 /// By how much longer than the others what is [`Wake::Later`] may wait.
 const LATER: u32 = 50;
 /// The last part of the interval, in which a wake-up counts as due: a stream whose period is the
@@ -105,10 +113,10 @@ impl Hush {
         self.last.map(|last| last + interval - interval / NEARLY)
     }
 
-    /// Waits until what is held may wait no longer; for ever if nothing is held.
-    async fn over(&self) {
+    /// Waits until what is held may wait no longer; for ever if nothing is held or open.
+    async fn over(&self, open: bool) {
         match self.held {
-            _ if self.owed > 0 => {}
+            _ if open || self.owed > 0 => {}
             Some((_, until)) => sleep_until(until).await,
             None => std::future::pending().await,
         }
@@ -119,6 +127,15 @@ struct Delivery<'a, M> {
     link: &'a Link<M>,
     keepalive: &'a Keepalive,
     hush: Hush,
+    /// What may still get longer by messages that can be read at once. It is never held while
+    /// nothing can be read.
+    open: Option<Open<M>>,
+}
+
+struct Open<M> {
+    item: M,
+    bytes: usize,
+    wake: Wake,
 }
 
 impl<M> Delivery<'_, M> {
@@ -126,16 +143,24 @@ impl<M> Delivery<'_, M> {
         let (at_ns, size) = (monotonic_ns(), text.len());
         self.link.counters.received(size, at_ns);
         let reading = match &self.link.interpreter {
-            Some(interpreter) => interpreter.text(text, at_ns),
+            Some(interpreter) => {
+                interpreter.text(text, at_ns, self.open.as_mut().map(|open| &mut open.item))
+            }
             None => Reading::Pass(text),
         };
+        if let (Reading::Joined(more), Some(open)) = (&reading, &mut self.open) {
+            open.bytes += more;
+            return if open.bytes < OPEN_BYTES { Ok(()) } else { self.close().await };
+        }
+        self.close().await?;
         match reading {
             Reading::Pass(text) => self.now(WsItem::Text { text, at_ns }, size).await,
             Reading::Made { item, bytes, wake: Wake::Now } => {
                 self.now(WsItem::Made(item), bytes).await
             }
             Reading::Made { item, bytes, wake } => {
-                self.quietly(WsItem::Made(item), bytes, wake).await
+                self.open = Some(Open { item, bytes, wake });
+                Ok(())
             }
             Reading::Before(item, text) => {
                 self.put(WsItem::Made(item), 0).await?;
@@ -146,8 +171,14 @@ impl<M> Delivery<'_, M> {
                 self.fire();
                 Ok(())
             }
-            Reading::Swallow => Ok(()),
+            Reading::Joined(_) | Reading::Swallow => Ok(()),
         }
+    }
+
+    async fn binary(&mut self, data: Bytes) -> Result<(), Refused> {
+        let (at_ns, bytes) = (monotonic_ns(), data.len());
+        self.link.counters.received(bytes, at_ns);
+        self.now(WsItem::Binary { data, at_ns }, bytes).await
     }
 
     /// Wakes the consumer for this and for all that is held, as soon as nothing more can be read.
@@ -160,9 +191,11 @@ impl<M> Delivery<'_, M> {
         Ok(())
     }
 
-    /// Wakes the consumer unless that was done within the interval; then for several at once.
-    async fn quietly(&mut self, item: WsItem<M>, bytes: usize, wake: Wake) -> Result<(), Refused> {
-        self.put(item, bytes).await?;
+    /// Queues what is open, and wakes the consumer unless that was done within the interval; then
+    /// for several at once.
+    async fn close(&mut self) -> Result<(), Refused> {
+        let Some(Open { item, bytes, wake }) = self.open.take() else { return Ok(()) };
+        self.put(WsItem::Made(item), bytes).await?;
         let now = Instant::now();
         match self.hush.until(wake) {
             Some(until) if now < until => {
@@ -174,13 +207,13 @@ impl<M> Delivery<'_, M> {
         Ok(())
     }
 
-    fn join(&self, last: &mut WsItem<M>, next: WsItem<M>) -> Option<WsItem<M>> {
-        match (&self.link.interpreter, last, next) {
-            (Some(interpreter), WsItem::Made(last), WsItem::Made(next)) => {
-                interpreter.join(last, next).map(WsItem::Made)
-            }
-            (_, _, next) => Some(next),
+    /// Nothing can be read, and something is open or has waited.
+    async fn settle(&mut self) -> Result<(), Refused> {
+        if self.open.is_some() {
+            return self.close().await;
         }
+        self.wake();
+        Ok(())
     }
 
     /// For what may not wait, and with it all that may.
@@ -201,18 +234,28 @@ impl<M> Delivery<'_, M> {
     }
 
     /// Queues one item, and says so while there is no room for it.
-    async fn put(&self, item: WsItem<M>, bytes: usize) -> Result<(), Refused> {
+    async fn put(&mut self, item: WsItem<M>, bytes: usize) -> Result<(), Refused> {
         let stuck_ns = (!self.link.inbox.has_room(bytes)).then(monotonic_ns);
         if stuck_ns.is_some() {
             self.keepalive.set_deaf(true);
         }
-        let join = |last: &mut WsItem<M>, next| self.join(last, next);
-        let pushed = self.link.inbox.push_quietly(item, bytes, join).await;
+        let link = self.link;
+        let join = |last: &mut WsItem<M>, next| join(link, last, next);
+        let pushed = link.inbox.push_quietly(item, bytes, join).await;
         if let Some(since_ns) = stuck_ns {
             self.keepalive.set_deaf(false);
             self.link.counters.blocked(monotonic_ns() - since_ns);
         }
         pushed
+    }
+}
+
+fn join<M>(link: &Link<M>, last: &mut WsItem<M>, next: WsItem<M>) -> Option<WsItem<M>> {
+    match (&link.interpreter, last, next) {
+        (Some(interpreter), WsItem::Made(last), WsItem::Made(next)) => {
+            interpreter.join(last, next).map(WsItem::Made)
+        }
+        (_, _, next) => Some(next),
     }
 }
 
