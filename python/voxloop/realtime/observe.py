@@ -29,11 +29,13 @@ from voxloop.realtime.events import (
     ToolCallEvent,
     ToolResultEvent,
 )
+from voxloop.realtime.quick import Row
 from voxloop.realtime.state import State
-from voxloop.realtime.telephone import WireFormat
+from voxloop.realtime.telephone import FORMATS, WireFormat
 from voxloop.telemetry import Span
 
 AUDIO_SENT = "realtime.audio.sent"
+PCM16 = FORMATS["pcm16"]
 _TELLING = frozenset(
     {
         AgentStartEvent,
@@ -217,6 +219,15 @@ class Observer:
                 },
                 self._response_span(event.response_id),
             )
+
+    def heard_more(self, row: Row) -> None:
+        """The application was given more of an answer's audio, the first of which it has."""
+        if telemetry.enabled("realtime.audio.received"):
+            for event, _ in row.told:
+                if isinstance(event, AudioEvent):
+                    self.heard(event, row.state)
+        else:
+            self._totals.audio_out_ms += sum(size for _, size in row.told) / PCM16.bytes_per_ms
 
     # -- what the application is told --------------------------------------------------------------
 

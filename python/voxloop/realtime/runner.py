@@ -447,10 +447,9 @@ class Runner:
         """What a row of frames has led to, of which nothing has to be told but itself."""
         self._state = row.state
         self.events.keep_all(row.told)
-        for event, _ in row.told:
-            if isinstance(event, AudioEvent):
-                self.observer.heard(event, row.state)
-            else:
+        self.observer.heard_more(row)
+        for event, size in row.told:
+            if not size:
                 self.work.watch.saw(event, row.state)
 
     def _seen(self, data: str | bytes | AudioDelta | MediaCut, at: float) -> None:

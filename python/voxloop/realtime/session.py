@@ -76,8 +76,8 @@ class Session(SessionView):
 
     # -- what comes in ---------------------------------------------------------------------------
 
-    def __aiter__(self) -> Session:
-        return self
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self._events
 
     def __anext__(self) -> Coroutine[Any, Any, Event]:
         """The next event.

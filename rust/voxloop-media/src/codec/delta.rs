@@ -56,11 +56,16 @@ impl Written<'_> {
     /// as it was, if it is no strict base64.
     pub fn append_to(&self, audio: &mut Vec<u8>) -> Option<usize> {
         let (before, more) = (audio.len(), self.base64.len() / 4 * 3);
-        audio.reserve(more);
+        if audio.capacity() - before < more {
+            audio.reserve(more * COMPANY);
+        }
         STANDARD.decode_append(self.base64.as_bytes(), audio).ok()?;
         Some(audio.len() - before)
     }
 }
+
+/// Pieces that there is room made for when one joins another: where two come at once, more do.
+const COMPANY: usize = 8;
 
 /// What a message of the server is, as far as sound goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
