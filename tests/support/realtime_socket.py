@@ -83,7 +83,7 @@ class Wire:
     async def odd(self, text: str) -> None:
         """The server says something that no server should."""
         if text == '{"type": "response.done"}':
-            # The end of a response that has no name is that of the one which was asked for, or runs.
+            # The end of a response that has no name is that of the one asked for, or running.
             self.active = self.asked = None
             self.since |= {"active", "asked"}
         await self.peer.send_event(text)
