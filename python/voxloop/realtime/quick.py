@@ -1,8 +1,8 @@
 """`reducer.step` for what comes many times a second, where next to nothing follows from it.
 
 Sound out, sound in and the words of an answer that is being spoken: each function gives what `step`
-would lead to, at a fraction of its price, or says that more has to be looked at. None of them brings
-a sooner deadline. `tests/realtime/test_rows.py` and every random order hold them to `step`.
+would lead to, at a fraction of its price, or says that more has to be looked at. None of them
+brings a sooner deadline. `tests/realtime/test_rows.py` and all random orders hold them to `step`.
 """
 
 from __future__ import annotations
