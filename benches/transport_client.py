@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import transport_loops
 from transport_loops import Loop, Spawn
 
-from peers import ATTACHED, NAMES, Link, Sink
+from peers import ATTACHED, NAMES, SENDING, Link, Sink
 
 FRAME = 0.02
 WARM = 1.0
@@ -100,8 +100,8 @@ class Client:
                 yield sinks, links, spawn
 
     def feed(self, links: list[Link], spawn: Spawn) -> None:
-        """Send 20 ms every 20 ms; what is attached does so by itself."""
-        if not self.attached:
+        """Send 20 ms every 20 ms; what has a source does so by itself."""
+        if self.orders["peer"] not in SENDING:
             start = time.monotonic()
             for index, link in enumerate(links):
                 spawn(self._send, link, start + index * 0.007919 % FRAME)

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
-from peers import ATTACHED, NAMES
+from peers import ATTACHED, NAMES, SENDING
 
 Result = dict[str, Any]
 Pick = Callable[[Result], Any]
@@ -22,11 +22,11 @@ def lost_the_pace(result: Result) -> bool:
 
 
 def held(result: Result) -> int | None:
-    """Sessions that held the pace; of an attached client only the way up can be seen."""
+    """Sessions that held the pace; of one with a sink, which has a pace of its own, the way up."""
     client, server = result["client"], result["server"]
     if client is None or server is None:
         return None
-    if result["peer"] != ATTACHED:
+    if result["peer"] not in SENDING:
         number: int = client["held"]
         return number
     late = server["up"]["late_us"]["p99"]

@@ -13,6 +13,7 @@ from typing import Protocol
 NAMES = {
     "voxloop": "voxloop_session",
     "voxloop attached": "voxloop_attached",
+    "voxloop callback": "voxloop_callback",
     "voxloop net": "voxloop_net",
     "picows by hand": "picows_hand",
     "websockets by hand": "websockets_hand",
@@ -24,6 +25,9 @@ NAMES = {
 """What a table calls a client, and its module."""
 
 ATTACHED = "voxloop attached"
+CALLBACK = "voxloop callback"
+SENDING = (ATTACHED, CALLBACK)
+"""Clients whose sources send by themselves."""
 MARK = 0x4C584C56
 DELTA_BYTES = 960
 """Sound of one delta: 20 ms."""

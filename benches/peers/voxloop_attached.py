@@ -17,7 +17,7 @@ UPLINK = "VOXLOOP_BENCH_RAMP"
 """Environment variable with the WAV file that is sent: a ramp, so that each sample is counted."""
 
 
-class _Link:
+class Link:
     def __init__(self, session: realtime.Session, sink: Sink, media: realtime.Media) -> None:
         self._session = session
         self._sink = sink
@@ -32,8 +32,8 @@ class _Link:
 
 
 @asynccontextmanager
-async def open_link(url: str, sink: Sink) -> AsyncIterator[_Link]:
+async def open_link(url: str, sink: Sink) -> AsyncIterator[Link]:
     async with voxloop_session.open_session(url) as session:
         source = audio.WavSource(os.environ[UPLINK], realtime=True, loop=True)
         async with session.attach(source=source, sink=audio.NullSink()) as media:
-            yield _Link(session, sink, media)
+            yield Link(session, sink, media)
