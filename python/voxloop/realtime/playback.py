@@ -127,7 +127,9 @@ def extensible(playback: Playback) -> PlayItem | None:
     return last
 
 
-def extended(playback: Playback, received_ms: float, ends_at: float, fresh_at: float) -> Playback:
+def extended(
+    playback: Playback, received_ms: float, ends_at: float, fresh_at: float | None
+) -> Playback:
     """Enter more audio of the item that came last, which is `extensible`.
 
     Args:
@@ -136,7 +138,7 @@ def extended(playback: Playback, received_ms: float, ends_at: float, fresh_at: f
         ends_at: When it will have been played.
         fresh_at: When the last of it came.
     """
-    *before, last = playback.items
+    last = playback.items[-1]
     longer = PlayItem(
         item_id=last.item_id,
         response_id=last.response_id,
@@ -145,7 +147,8 @@ def extended(playback: Playback, received_ms: float, ends_at: float, fresh_at: f
         truncatable=last.truncatable,
         epoch=last.epoch,
     )
-    return Playback((*before, longer), ends_at, fresh_at, playback.taken, playback.silent)
+    items = (*playback.items[:-1], longer)
+    return Playback(items, ends_at, fresh_at, playback.taken, playback.silent)
 
 
 def reported(playback: Playback, item_id: str, played_ms: float) -> Playback:

@@ -101,23 +101,25 @@ class _Answer:
     """An answer that is being spoken, and what has come of it; entered in the state at the end."""
 
     def __init__(self, state: State, response_id: str, *, worded: bool) -> None:
-        self.response_id = response_id
-        self._state = state
-        self._worded = worded
-        last = playback.extensible(state.playback)
-        if last is None or state.settings.output_format != "pcm16":
-            self._item = ("", -1)  # no sound's
-        else:
-            self._item = (last.item_id, last.content_index)
-            self._received_ms = last.received_ms
-        self._ends_at = state.playback.ends_at
-        self._fresh_at: float | None = None
-        self._words: dict[Key, list[str]] = {}
+        ledger = state.playback
+        self._state, self._response_id, self._worded = state, response_id, worded
+        last = playback.extensible(ledger)
+        self._last = last if state.settings.output_format == "pcm16" else None
+        self._received_ms = 0.0 if last is None else last.received_ms
+        self._ends_at = ledger.ends_at
+        self._fresh_at = ledger.fresh_at
+        self._words: dict[Key, list[str]] | None = None
 
     def sound(self, delta: AudioDelta, at: float) -> Told | None:
         """More of its sound, which goes on what came last; None if there is more to it."""
-        item_id, index = delta.item_id, delta.content_index
-        if (item_id, index) != self._item:
+        item_id, response_id, last = delta.item_id, delta.response_id, self._last
+        index = delta.content_index
+        if (
+            last is None
+            or item_id != last.item_id
+            or index != last.content_index
+            or response_id != self._response_id
+        ):
             return None
         chunk = delta.chunk()
         if not chunk:
@@ -127,36 +129,31 @@ class _Answer:
         self._received_ms += length
         self._ends_at = max(self._ends_at, at) + length / 1000.0
         self._fresh_at = at
-        return (
-            AudioEvent(
-                audio=chunk,
-                item_id=item_id,
-                response_id=self.response_id,
-                content_index=index,
-                at=at,
-            ),
-            size,
+        event = AudioEvent(
+            audio=chunk, item_id=item_id, response_id=response_id, content_index=index, at=at
         )
+        return event, size
 
     def words(self, event: rt.ResponseOutputAudioTranscriptDelta, at: float) -> Told | None:
         """More of its words; None if there is more to them."""
-        item_id, delta = event.item_id, event.delta
-        if not self._worded or not delta:
+        item_id, delta, response_id = event.item_id, event.delta, event.response_id
+        if not delta or not self._worded or response_id != self._response_id:
             return None
+        if self._words is None:
+            self._words = {}
         self._words.setdefault((item_id, event.content_index), []).append(delta)
-        response_id = self.response_id
-        return (
-            TranscriptEvent(
-                role="assistant", delta=delta, item_id=item_id, response_id=response_id, at=at
-            ),
-            0,
+        words = TranscriptEvent(
+            role="assistant", delta=delta, item_id=item_id, response_id=response_id, at=at
         )
+        return words, 0
 
     def entered(self) -> State:
         """The state with all of it."""
         ledger, said = self._state.playback, self._state.history
-        if self._fresh_at is not None:
+        if self._last is not None and self._received_ms != self._last.received_ms:
             ledger = playback.extended(ledger, self._received_ms, self._ends_at, self._fresh_at)
+        if self._words is None:
+            return replace(self._state, playback=ledger)
         for key, pieces in self._words.items():
             said = history.draft(said, key, "".join(pieces))
         return replace(self._state, playback=ledger, history=said)
@@ -188,22 +185,20 @@ class Quick:
                 if not isinstance(left, rt.ResponseOutputAudioTranscriptDelta):
                     break
                 answer = answer or self._answer(state, left.response_id)
-                if answer is None or answer.response_id != left.response_id:
-                    break
-                event = answer.words(left, at)
+                event = None if answer is None else answer.words(left, at)
                 if event is not None:
                     left = None
             elif isinstance(data, (MediaCut, bytes)) or data.taken:
                 break
             else:
                 answer = answer or self._answer(state, data.response_id)
-                if answer is None or answer.response_id != data.response_id:
-                    break
-                event = answer.sound(data, at)
+                event = None if answer is None else answer.sound(data, at)
             if event is None:
                 break
             told.append(event)
-        return Row(answer.entered() if answer and told else state, told, len(told), left)
+        if answer is not None and told:
+            state = answer.entered()
+        return Row(state, told, len(told), left)
 
     def _answer(self, state: State, response_id: str) -> _Answer | None:
         if not self._speaking(state, response_id) or response_id in state.turn.muted:
