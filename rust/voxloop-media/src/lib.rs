@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bargein;
+mod clockwork;
 pub mod codec;
 pub mod cut;
 pub mod device;

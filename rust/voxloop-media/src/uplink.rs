@@ -1,12 +1,14 @@
-//! The task that takes the user's sound from a source to the connection.
+//! What takes the user's sound from a source to the connection.
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use voxloop_audio::{EnergyGate, Framer, Quality, Resampler, Tail, Vad, VadEvent, VadOutput};
-use voxloop_net::monotonic_ns;
+use voxloop_net::{TrySend, monotonic_ns};
 
+use crate::clockwork::{Seat, Ticking};
 use crate::codec;
 use crate::cut::Reason;
 use crate::error::Result;
@@ -51,6 +53,10 @@ pub(crate) struct Uplink {
     frame: usize,
     /// When the latest samples of the source had come.
     due_ns: u64,
+    /// The source has come to its end.
+    over: bool,
+    /// The device is gone.
+    lost: bool,
 }
 
 impl Uplink {
@@ -73,45 +79,39 @@ impl Uplink {
             wire: Vec::new(),
             frame,
             due_ns: 0,
+            over: false,
+            lost: false,
         })
     }
 
     /// Runs until the source ends or media close.
-    pub(crate) async fn run(mut self: Box<Self>) {
+    pub(crate) async fn run(self: Box<Self>) {
         let shared = Arc::clone(&self.shared);
         let mut closing = shared.closing.subscribe();
         tokio::select! {
-            () = self.carry() => {}
+            () = carry(self) => {}
             _ = closing.wait_for(|closing| *closing) => {}
         }
     }
 
-    async fn carry(&mut self) {
-        self.due_ns = monotonic_ns();
-        loop {
-            self.pump(self.due_ns).await;
-            if !self.source.is_live() && self.shared.binding().is_none() {
-                self.shared.bound.notified().await;
-                continue;
+    /// Enters what the source gave; false if it will give nothing more.
+    fn supplied(&mut self, supply: Supply) -> bool {
+        match supply {
+            Supply::Samples { due_ns } => self.due_ns = due_ns,
+            Supply::End => {
+                self.over = true;
+                return false;
             }
-            let supply = tokio::select! {
-                supply = poll_fn(|cx| self.source.poll_supply(cx, &mut self.raw)) => supply,
-                // A new connection: what is kept goes out before anything new.
-                () = self.shared.bound.notified() => continue,
-            };
-            match supply {
-                Supply::Samples { due_ns } => self.due_ns = due_ns,
-                Supply::End => break,
-                Supply::Lost(message) => {
-                    self.shared.reports.put(Report::DeviceLost(message));
-                    return;
-                }
+            Supply::Lost(message) => {
+                self.shared.reports.put(Report::DeviceLost(message));
+                self.lost = true;
+                return false;
             }
-            self.shared.counters.sound_up(&self.raw);
-            self.shared.counters.source_dropped(self.source.dropped());
-            self.take();
         }
-        self.finish().await;
+        self.shared.counters.sound_up(&self.raw);
+        self.shared.counters.source_dropped(self.source.dropped());
+        self.take();
+        true
     }
 
     fn take(&mut self) {
@@ -167,7 +167,8 @@ impl Uplink {
         }
         let mut told = false;
         loop {
-            self.pump(monotonic_ns()).await;
+            self.due_ns = monotonic_ns();
+            self.pump().await;
             let all = {
                 let up = lock(&self.shared.up);
                 up.sent() == up.end()
@@ -181,33 +182,127 @@ impl Uplink {
         }
     }
 
-    /// Gives the connection all that it was not given yet.
-    async fn pump(&mut self, due_ns: u64) {
+    /// What the connection is to be given next.
+    fn next_event(&self) -> Option<Next> {
+        let (bytes, position, run) = {
+            let up = lock(&self.shared.up);
+            let replay = up.end() - up.sent() > 2 * self.frame as u64;
+            let most = (self.shared.format.rate() / REPLAY_PER_SECOND) as usize;
+            (up.unsent(if replay { most } else { self.frame }), up.sent(), up.run())
+        };
+        if bytes.is_empty() {
+            return None;
+        }
+        let samples = (bytes.len() / self.shared.format.width()) as u64;
+        let event = codec::append(&bytes);
+        let copy = self.shared.tap.wants_texts().then(|| event.clone());
+        Some(Next { event, copy, samples, end: position + samples, run })
+    }
+
+    /// It was queued.
+    fn sent(&self, copy: Option<String>, samples: u64, end: u64, run: u64) {
+        let shared = &self.shared;
+        lock(&shared.up).mark_sent(end, run);
+        shared.counters.sent_up(samples);
+        if let Some(copy) = copy {
+            shared.tap.text(monotonic_ns(), copy);
+        }
+        let frames = samples.div_ceil(self.frame as u64);
+        let late = monotonic_ns().saturating_sub(self.due_ns);
+        (0..frames).for_each(|_| shared.counters.frame_up(late));
+    }
+
+    /// Gives the connection all that it was not given yet, waiting for room.
+    async fn pump(&mut self) {
         while let Some(Binding { sender, number }) = self.shared.binding() {
-            let (bytes, position, run) = {
-                let up = lock(&self.shared.up);
-                let replay = up.end() - up.sent() > 2 * self.frame as u64;
-                let most = (self.shared.format.rate() / REPLAY_PER_SECOND) as usize;
-                (up.unsent(if replay { most } else { self.frame }), up.sent(), up.run())
-            };
-            if bytes.is_empty() {
-                return;
-            }
-            let samples = (bytes.len() / self.shared.format.width()) as u64;
-            let event = codec::append(&bytes);
-            let copy = self.shared.tap.wants_texts().then(|| event.clone());
+            let Some(Next { event, copy, samples, end, run }) = self.next_event() else { return };
             if sender.send_text(event).await.is_err() {
-                self.shared.unbind(number);
-                return;
+                return self.shared.unbind(number);
             }
-            lock(&self.shared.up).mark_sent(position + samples, run);
-            self.shared.counters.sent_up(samples);
-            if let Some(copy) = copy {
-                self.shared.tap.text(monotonic_ns(), copy);
-            }
-            let frames = samples.div_ceil(self.frame as u64);
-            let late = monotonic_ns().saturating_sub(due_ns);
-            (0..frames).for_each(|_| self.shared.counters.frame_up(late));
+            self.sent(copy, samples, end, run);
         }
     }
+
+    /// The same at once; false if there is no room for all of it.
+    fn pump_now(&self) -> bool {
+        loop {
+            let binding = lock(&self.shared.binding);
+            let Some(Binding { sender, number }) = &*binding else { return true };
+            let Some(Next { event, copy, samples, end, run }) = self.next_event() else {
+                return true;
+            };
+            match sender.try_send_text(event) {
+                Ok(()) => self.sent(copy, samples, end, run),
+                Err(TrySend::Full) => return false,
+                Err(TrySend::Closed(_)) => {
+                    let number = *number;
+                    drop(binding);
+                    self.shared.unbind(number);
+                    return true;
+                }
+            }
+        }
+    }
+}
+
+/// An event with audio of the user that was not sent yet.
+struct Next {
+    event: String,
+    /// For whoever reads all events.
+    copy: Option<String>,
+    samples: u64,
+    /// Position behind the last of them, on the connection of this number.
+    end: u64,
+    run: u64,
+}
+
+impl Ticking for Uplink {
+    /// Takes what is due and queues it; over when the source is, or when room must be waited for.
+    fn tick(&mut self, _now_ns: u64) -> Option<u64> {
+        let mut nobody = Context::from_waker(Waker::noop());
+        loop {
+            match self.source.poll_supply(&mut nobody, &mut self.raw) {
+                Poll::Pending => return self.source.next_ns(),
+                Poll::Ready(supply) => {
+                    if !self.supplied(supply) || !self.pump_now() {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Takes the source's sound to the connection until it ends, and what is left of it for ever.
+async fn carry(mut up: Box<Uplink>) {
+    let shared = Arc::clone(&up.shared);
+    up.due_ns = monotonic_ns();
+    while !up.over {
+        up.pump().await;
+        if !up.source.is_live() && shared.binding().is_none() {
+            shared.bound.notified().await;
+            continue;
+        }
+        if let Some(next_ns) = up.source.next_ns() {
+            let seat = Seat::take(up, next_ns);
+            tokio::select! {
+                () = seat.over() => {}
+                // As below.
+                () = shared.bound.notified() => {}
+            }
+            let Some(back) = seat.leave() else { return };
+            up = back;
+        } else {
+            let supply = tokio::select! {
+                supply = poll_fn(|cx| up.source.poll_supply(cx, &mut up.raw)) => supply,
+                // A new connection: what is kept goes out before anything new.
+                () = shared.bound.notified() => continue,
+            };
+            up.supplied(supply);
+        }
+        if up.lost {
+            return;
+        }
+    }
+    up.finish().await;
 }

@@ -1,12 +1,9 @@
 //! A clip in memory, at the pace of speech or as fast as it is taken.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, Sleep, sleep_until};
 use voxloop_audio::Pacer;
 use voxloop_net::monotonic_ns;
 
@@ -42,8 +39,8 @@ pub struct ClipSource {
     /// Frames that are due and were not given out, and the number of the next frame.
     due: u64,
     number: u64,
-    /// Made in the runtime, when it is first waited for.
-    timer: Option<Pin<Box<Sleep>>>,
+    /// When the next frame is due.
+    next_ns: u64,
 }
 
 impl ClipSource {
@@ -65,7 +62,7 @@ impl ClipSource {
             last: None,
             due: 0,
             number: 0,
-            timer: None,
+            next_ns: 0,
         })
     }
 
@@ -103,7 +100,11 @@ impl Source for ClipSource {
         self.clip.realtime
     }
 
-    fn poll_supply(&mut self, cx: &mut Context<'_>, out: &mut Vec<i16>) -> Poll<Supply> {
+    fn next_ns(&self) -> Option<u64> {
+        self.clip.realtime.then_some(self.next_ns)
+    }
+
+    fn poll_supply(&mut self, _cx: &mut Context<'_>, out: &mut Vec<i16>) -> Poll<Supply> {
         if !self.clip.realtime {
             let due_ns = monotonic_ns();
             return Poll::Ready(if self.take(out) {
@@ -112,16 +113,14 @@ impl Source for ClipSource {
                 Supply::End
             });
         }
-        while self.due == 0 {
-            let pace = self.pacer.poll(Duration::from_nanos(monotonic_ns()));
+        if self.due == 0 {
+            let now_ns = monotonic_ns();
+            let pace = self.pacer.poll(Duration::from_nanos(now_ns));
             self.due = pace.due;
+            let wait = u64::try_from(pace.wait.as_nanos()).unwrap_or(u64::MAX);
+            self.next_ns = now_ns.saturating_add(wait);
             if self.due == 0 {
-                let until = Instant::now() + pace.wait;
-                let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until)));
-                timer.as_mut().reset(until);
-                if timer.as_mut().poll(cx).is_pending() {
-                    return Poll::Pending;
-                }
+                return Poll::Pending;
             }
         }
         self.due -= 1;

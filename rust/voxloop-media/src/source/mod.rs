@@ -32,8 +32,14 @@ pub enum Supply {
 pub trait Source: Send {
     /// Samples per second, mono.
     fn sample_rate(&self) -> u32;
-    /// Appends the next samples to `out`, or remembers whom to wake.
+    /// Appends the next samples to `out`, or remembers whom to wake, unless [`Source::next_ns`] says
+    /// when to come again.
     fn poll_supply(&mut self, cx: &mut Context<'_>, out: &mut Vec<i16>) -> Poll<Supply>;
+    /// For a source that goes by the clock alone: when there is more to give, by
+    /// [`voxloop_net::monotonic_ns`]. It wakes nobody; it is polled then.
+    fn next_ns(&self) -> Option<u64> {
+        None
+    }
     /// The samples that were given last as they lie in memory, little-endian, if they lie there.
     fn bytes(&self) -> Option<Bytes> {
         None
