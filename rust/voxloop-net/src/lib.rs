@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod ahead;
+mod apart;
 mod clock;
 mod crash;
 mod error;

@@ -15,6 +15,7 @@ use super::handshake::Upgraded;
 use super::keepalive::Keepalive;
 use super::writer::Outgoing;
 use super::{Link, WsItem, ends, reader, writer};
+use crate::apart::Apart;
 use crate::clock::monotonic_ns;
 use crate::error::{NetError, Phase};
 use crate::runtime::{GoingDown, Host};
@@ -48,15 +49,16 @@ pub(crate) async fn run<M>(
     let keepalive = Keepalive::new(config.ping_interval, config.ping_timeout);
     let end = {
         let secrets = &plan.secrets;
-        let mut reading = pin!(reader::read_all(&mut stream, link, &keepalive, secrets, &config));
-        let mut writing = pin!(write_then_look(&mut sink, link, &keepalive));
+        let reading = pin!(reader::read_all(&mut stream, link, &keepalive, secrets, &config));
+        let writing = pin!(write_then_look(&mut sink, link, &keepalive));
+        let judging = pin!(judge(link, &keepalive, config.close_timeout, &mut going_down));
+        let mut writing = Apart::new(writing);
         let end = tokio::select! {
             // The writer right behind the reader, for what the reader's side has to say at once.
             biased;
-            end = &mut reading => end,
+            end = Apart::new(reading) => end,
             error = &mut writing => ends::of_error(error),
-            end = keepalive.judge(&link.counters) => end,
-            end = close_deadline(link, config.close_timeout, &mut going_down) => end,
+            end = Apart::new(judging) => end,
         };
         if ends::parting_words(&end).is_some() {
             // What came right before the fault may still be answered; nothing more is read.
@@ -89,6 +91,19 @@ async fn write_then_look<M>(
     let error = writer::write_all(sink, link, keepalive).await;
     sleep(LAST_LOOK).await;
     error
+}
+
+/// Waits for the end that time brings: the peer is gone, or was asked to go and did not.
+async fn judge<M>(
+    link: &Link<M>,
+    keepalive: &Keepalive,
+    limit: Duration,
+    going_down: &mut GoingDown,
+) -> NetError {
+    tokio::select! {
+        end = keepalive.judge(&link.counters) => end,
+        end = close_deadline(link, limit, going_down) => end,
+    }
 }
 
 /// Waits for the wish to close, the caller's or the process's, and then for the deadline.

@@ -1,5 +1,6 @@
 //! From the outbox to the socket.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -70,13 +71,17 @@ pub(crate) async fn write_all<M>(
     link: &Arc<Link<M>>,
     keepalive: &Keepalive,
 ) -> Error {
+    let mut due = pin!(keepalive.due());
     loop {
         let written = tokio::select! {
             batch = link.outbox.next_batch(BATCH_BYTES) => match batch {
                 Some(batch) => write_batch(sink, link, batch).await,
                 None => return std::future::pending().await,
             },
-            payload = keepalive.due() => write_ping(sink, link, keepalive, payload).await,
+            payload = &mut due => {
+                due.set(keepalive.due());
+                write_ping(sink, link, keepalive, payload).await
+            }
         };
         if let Err(error) = written {
             return error;
