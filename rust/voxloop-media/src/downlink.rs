@@ -211,20 +211,21 @@ impl Downlink {
     }
 
     fn feed(&mut self, frames: u64) {
-        if self.settings.format.rate() == self.settings.sink_rate {
-            self.resampled.clone_from(&self.samples);
+        let made = if self.settings.format.rate() == self.settings.sink_rate {
+            &self.samples
         } else {
             self.resampled.clear();
             // Mono input cannot end inside a frame, which is all that either can refuse.
             let _ = self.resampler.process(&self.samples, &mut self.resampled);
-        }
-        let _ = self.buffer.push(&self.resampled);
+            &self.resampled
+        };
+        let _ = self.buffer.push(made);
         if self.stretches.back().is_none_or(|stretch| stretch.closed) {
             self.stretches.push_back(Stretch::default());
         }
         if let Some(stretch) = self.stretches.back_mut() {
             stretch.fed += frames;
-            stretch.produced += self.resampled.len() as u64;
+            stretch.produced += made.len() as u64;
         }
     }
 

@@ -153,5 +153,11 @@ impl Counters {
 }
 
 fn peak(samples: &[i16]) -> u16 {
-    samples.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0)
+    // Both ends at once: the compiler takes signed extremes by vectors, absolute values it does not.
+    let (mut least, mut most) = (0, 0);
+    for &sample in samples {
+        least = sample.min(least);
+        most = sample.max(most);
+    }
+    least.unsigned_abs().max(most.unsigned_abs())
 }

@@ -14,6 +14,8 @@ pub(crate) struct Apart<F> {
     work: F,
     bell: Arc<Bell>,
     waker: Waker,
+    /// That of the task, as the bell has it.
+    task: Waker,
 }
 
 struct Bell {
@@ -36,9 +38,9 @@ impl Wake for Bell {
 
 impl<F> Apart<F> {
     pub(crate) fn new(work: F) -> Self {
-        let task = Mutex::new(Waker::noop().clone());
-        let bell = Arc::new(Bell { rung: AtomicBool::new(true), task });
-        Self { work, waker: Waker::from(Arc::clone(&bell)), bell }
+        let task = Waker::noop().clone();
+        let bell = Arc::new(Bell { rung: AtomicBool::new(true), task: Mutex::new(task.clone()) });
+        Self { work, waker: Waker::from(Arc::clone(&bell)), bell, task }
     }
 }
 
@@ -46,14 +48,14 @@ impl<F: Future + Unpin> Future for Apart<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        {
+        if !self.task.will_wake(cx.waker()) {
+            self.task.clone_from(cx.waker());
             let mut task = self.bell.task.lock().unwrap_or_else(PoisonError::into_inner);
-            if !task.will_wake(cx.waker()) {
-                task.clone_from(cx.waker());
-            }
+            task.clone_from(cx.waker());
         }
+        let rung = &self.bell.rung;
         // What is woken from here on is polled again.
-        if !self.bell.rung.swap(false, Ordering::AcqRel) {
+        if !(rung.load(Ordering::Relaxed) && rung.swap(false, Ordering::AcqRel)) {
             return Poll::Pending;
         }
         let Self { work, waker, .. } = &mut *self;
