@@ -16,6 +16,7 @@ use crate::cut::CutItem;
 use crate::error::{MediaError, Result};
 use crate::heed::Heed;
 use crate::hub::Taken;
+use crate::spare;
 use crate::wire::WireFormat;
 
 /// Messages whose account is kept.
@@ -91,8 +92,6 @@ pub struct Downlink {
     silent_at: u64,
     cuts: u64,
     stats: DownlinkStats,
-    samples: Vec<i16>,
-    resampled: Vec<i16>,
     heard: Heed,
 }
 
@@ -123,8 +122,6 @@ impl Downlink {
             silent_at: 0,
             cuts: 0,
             stats: DownlinkStats::default(),
-            samples: Vec::new(),
-            resampled: Vec::new(),
             heard: Heed::default(),
         })
     }
@@ -154,19 +151,20 @@ impl Downlink {
             return Taken::Dropped;
         }
         let index = self.item(delta);
-        self.samples.clear();
-        let item = &mut self.items[index];
-        self.settings.format.decode(&mut item.carry, &delta.audio, &mut self.samples);
-        let frames = self.samples.len() as u64;
-        item.received += frames;
-        let serial = item.serial;
         self.stats.pieces += 1;
         self.taken_bytes += delta.audio.len() as u64;
-        if frames > 0 {
-            self.last_fed = Some(serial);
-            self.ledger.queue(serial, frames);
-            self.feed(frames);
-        }
+        spare::with(|samples| {
+            let item = &mut self.items[index];
+            self.settings.format.decode(&mut item.carry, &delta.audio, samples);
+            let frames = samples.len() as u64;
+            item.received += frames;
+            let serial = item.serial;
+            if frames > 0 {
+                self.last_fed = Some(serial);
+                self.ledger.queue(serial, frames);
+                self.feed(samples);
+            }
+        });
         if self.answers.is_over(&delta.response_id) {
             // It took a longer way than the end of its response: that end still stands.
             self.finish(|item| item.response == delta.response_id);
@@ -210,22 +208,24 @@ impl Downlink {
         true
     }
 
-    fn feed(&mut self, frames: u64) {
-        let made = if self.settings.format.rate() == self.settings.sink_rate {
-            &self.samples
+    fn feed(&mut self, samples: &[i16]) {
+        let produced = if self.settings.format.rate() == self.settings.sink_rate {
+            let _ = self.buffer.push(samples);
+            samples.len()
         } else {
-            self.resampled.clear();
-            // Mono input cannot end inside a frame, which is all that either can refuse.
-            let _ = self.resampler.process(&self.samples, &mut self.resampled);
-            &self.resampled
+            spare::with(|resampled| {
+                // Mono input cannot end inside a frame, which is all that either can refuse.
+                let _ = self.resampler.process(samples, resampled);
+                let _ = self.buffer.push(resampled);
+                resampled.len()
+            })
         };
-        let _ = self.buffer.push(made);
         if self.stretches.back().is_none_or(|stretch| stretch.closed) {
             self.stretches.push_back(Stretch::default());
         }
         if let Some(stretch) = self.stretches.back_mut() {
-            stretch.fed += frames;
-            stretch.produced += made.len() as u64;
+            stretch.fed += samples.len() as u64;
+            stretch.produced += produced as u64;
         }
     }
 
@@ -265,10 +265,11 @@ impl Downlink {
     /// Gives out what the resampler holds back, and lets the buffer play to its end.
     fn close_stretch(&mut self) {
         if let Some(stretch) = self.stretches.back_mut().filter(|stretch| !stretch.closed) {
-            self.resampled.clear();
-            self.resampler.flush(&mut self.resampled);
-            let _ = self.buffer.push(&self.resampled);
-            stretch.produced += self.resampled.len() as u64;
+            spare::with(|rest| {
+                self.resampler.flush(rest);
+                let _ = self.buffer.push(rest);
+                stretch.produced += rest.len() as u64;
+            });
             stretch.closed = true;
         }
         self.buffer.end();

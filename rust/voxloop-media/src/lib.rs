@@ -23,6 +23,7 @@ mod session;
 mod shared;
 pub mod sink;
 pub mod source;
+mod spare;
 pub mod stats;
 pub mod tap;
 mod uplink;

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::report::Report;
 use crate::shared::{Shared, lock};
 use crate::sink::Sink;
+use crate::spare;
 
 /// Blocks a second.
 const BLOCKS: u32 = 50;
@@ -22,7 +23,8 @@ struct Paced {
     sink: Box<dyn Sink>,
     pacer: Pacer,
     number: u64,
-    block: Vec<i16>,
+    /// Of one block.
+    frames: usize,
     rate: u32,
     /// The last block was not full: the buffer knows that it ran dry.
     dry: bool,
@@ -39,7 +41,7 @@ pub(crate) async fn run(shared: Arc<Shared>, sink: Box<dyn Sink>, rate: u32) {
         sink,
         pacer: schedule,
         number: 0,
-        block: vec![0; frames as usize],
+        frames: frames as usize,
         rate,
         dry: true,
         ended: Ok(()),
@@ -108,18 +110,21 @@ impl Ticking for Paced {
 impl Paced {
     fn give(&mut self, shared: &Shared, due_ns: u64) -> Result<()> {
         let Some(down) = &shared.down else { return Ok(()) };
-        let (sound, silent, heard) = {
-            let mut down = lock(down);
-            let sound = down.pull(&mut self.block);
-            down.played(sound);
-            (sound, down.fell_silent(), down.take_heard())
-        };
-        shared.tap.down(due_ns, self.rate, &heard);
-        shared.counters.sound_down(&self.block);
-        self.dry = sound < self.block.len();
-        self.sink.write(&self.block, sound)?;
-        self.told(silent);
-        Ok(())
+        spare::with(|block| {
+            block.resize(self.frames, 0);
+            let (sound, silent, heard) = {
+                let mut down = lock(down);
+                let sound = down.pull(block);
+                down.played(sound);
+                (sound, down.fell_silent(), down.take_heard())
+            };
+            shared.tap.down(due_ns, self.rate, &heard);
+            shared.counters.sound_down(block);
+            self.dry = sound < block.len();
+            self.sink.write(block, sound)?;
+            self.told(silent);
+            Ok(())
+        })
     }
 
     fn told(&mut self, silent: Option<u64>) {

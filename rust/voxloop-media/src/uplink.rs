@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::report::Report;
 use crate::shared::{Binding, Shared, lock};
 use crate::source::{Source, Supply};
+use crate::spare;
 use crate::wire::WireFormat;
 
 /// Audio of one event when a new connection is given again what the old one had: 100 ms.
@@ -48,7 +49,6 @@ pub(crate) struct Uplink {
     framer: Framer<i16>,
     detector: Option<Detector>,
     found: VadOutput,
-    raw: Vec<i16>,
     wire: Vec<i16>,
     frame: usize,
     /// When the latest samples of the source had come.
@@ -75,7 +75,6 @@ impl Uplink {
             source,
             detector,
             found: VadOutput::default(),
-            raw: Vec::new(),
             wire: Vec::new(),
             frame,
             due_ns: 0,
@@ -95,7 +94,7 @@ impl Uplink {
     }
 
     /// Enters what the source gave; false if it will give nothing more.
-    fn supplied(&mut self, supply: Supply) -> bool {
+    fn supplied(&mut self, supply: Supply, raw: &[i16]) -> bool {
         match supply {
             Supply::Samples { due_ns } => self.due_ns = due_ns,
             Supply::End => {
@@ -108,41 +107,39 @@ impl Uplink {
                 return false;
             }
         }
-        self.shared.counters.sound_up(&self.raw);
+        self.shared.counters.sound_up(raw);
         self.shared.counters.source_dropped(self.source.dropped());
-        self.take();
+        self.take(raw);
         true
     }
 
-    fn take(&mut self) {
+    fn take(&mut self, raw: &[i16]) {
         let starts = match &mut self.detector {
-            Some(detector) => detector.starts(&self.raw, &mut self.found),
+            Some(detector) => detector.starts(raw, &mut self.found),
             None => false,
         };
         if starts && let Some(cut) = self.shared.cut(Reason::Local, monotonic_ns(), true) {
             self.shared.reports.put(Report::Cut(cut));
         }
-        if let Some(frame) = self.as_it_is() {
-            self.shared.tap.up(self.due_ns, self.shared.format.rate(), &self.raw);
-            self.raw.clear();
+        if let Some(frame) = self.as_it_is(raw) {
+            self.shared.tap.up(self.due_ns, self.shared.format.rate(), raw);
             lock(&self.shared.up).push(frame);
             return;
         }
         self.wire.clear();
         // Mono input cannot end inside a frame, which is all that either can refuse.
-        let _ = self.resampler.process(&self.raw, &mut self.wire);
-        self.raw.clear();
+        let _ = self.resampler.process(raw, &mut self.wire);
         self.enter();
     }
 
     /// What the source gave last, if it is a frame of the wire already.
-    fn as_it_is(&self) -> Option<Bytes> {
+    fn as_it_is(&self, raw: &[i16]) -> Option<Bytes> {
         let shared = &self.shared;
         let fits = shared.format == WireFormat::Pcm16
             && self.source.sample_rate() == shared.format.rate()
             && self.framer.pending_frames() == 0
-            && self.raw.len() == self.frame;
-        self.source.bytes().filter(|bytes| fits && bytes.len() == self.raw.len() * 2)
+            && raw.len() == self.frame;
+        self.source.bytes().filter(|bytes| fits && bytes.len() == raw.len() * 2)
     }
 
     /// Cuts what was resampled into frames, and keeps them in the ring.
@@ -260,16 +257,19 @@ impl Ticking for Uplink {
     /// Takes what is due and queues it; over when the source is, or when room must be waited for.
     fn tick(&mut self, _now_ns: u64) -> Option<u64> {
         let mut nobody = Context::from_waker(Waker::noop());
-        loop {
-            match self.source.poll_supply(&mut nobody, &mut self.raw) {
-                Poll::Pending => return self.source.next_ns(),
-                Poll::Ready(supply) => {
-                    if !self.supplied(supply) || !self.pump_now() {
-                        return None;
+        spare::with(|raw| {
+            loop {
+                raw.clear();
+                match self.source.poll_supply(&mut nobody, raw) {
+                    Poll::Pending => return self.source.next_ns(),
+                    Poll::Ready(supply) => {
+                        if !self.supplied(supply, raw) || !self.pump_now() {
+                            return None;
+                        }
                     }
                 }
             }
-        }
+        })
     }
 }
 
@@ -277,6 +277,7 @@ impl Ticking for Uplink {
 async fn carry(mut up: Box<Uplink>) {
     let shared = Arc::clone(&up.shared);
     up.due_ns = monotonic_ns();
+    let mut raw = Vec::new();
     while !up.over {
         up.pump().await;
         if !up.source.is_live() && shared.binding().is_none() {
@@ -294,11 +295,12 @@ async fn carry(mut up: Box<Uplink>) {
             up = back;
         } else {
             let supply = tokio::select! {
-                supply = poll_fn(|cx| up.source.poll_supply(cx, &mut up.raw)) => supply,
+                supply = poll_fn(|cx| up.source.poll_supply(cx, &mut raw)) => supply,
                 // A new connection: what is kept goes out before anything new.
                 () = shared.bound.notified() => continue,
             };
-            up.supplied(supply);
+            up.supplied(supply, &raw);
+            raw.clear();
         }
         if up.lost {
             return;
