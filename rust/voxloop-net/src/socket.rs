@@ -26,18 +26,25 @@ pub(crate) struct Meter {
     tail: Mutex<Tail>,
 }
 
-/// The last bytes that came: as many as the longest Close frame has.
+/// The last bytes that came, as many as the longest Close frame has: from the first on that may
+/// begin one. Most often there is none, as it stands in no text of ASCII.
 #[derive(Debug, Default)]
 struct Tail(Vec<u8>);
 
 impl Tail {
     const BYTES: usize = 127;
+    /// How a Close frame begins.
+    const CLOSE: u8 = 0x88;
 
     fn add(&mut self, bytes: &[u8]) {
         let new = &bytes[bytes.len().saturating_sub(Self::BYTES)..];
         let old = self.0.len().min(Self::BYTES - new.len());
         self.0.drain(..self.0.len() - old);
-        self.0.extend_from_slice(new);
+        if !self.0.is_empty() {
+            self.0.extend_from_slice(new);
+        } else if new.contains(&Self::CLOSE) {
+            self.0.extend(new.iter().skip_while(|byte| **byte != Self::CLOSE));
+        }
     }
 }
 
@@ -46,7 +53,7 @@ impl Meter {
         self.last_sign.load(Ordering::Relaxed)
     }
 
-    /// Shows the last bytes that came.
+    /// Shows the last bytes that came, if a Close frame may be among them.
     pub(crate) fn with_tail<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
         look(&self.tail.lock().unwrap_or_else(PoisonError::into_inner).0)
     }
@@ -197,5 +204,39 @@ impl AsyncWrite for Line {
             Self::Tcp(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tail_has_a_close_frame_however_it_came_and_little_else() {
+        let text = [b'x'; 500];
+        let close = b"\x88\x05\x03\xf6bye";
+        for size in [1, 2, 3, 7, 100, 127, 128, 1_000] {
+            let mut tail = Tail::default();
+            for bytes in text.chunks(size) {
+                tail.add(bytes);
+                assert!(tail.0.is_empty());
+            }
+            for bytes in close.chunks(size) {
+                tail.add(bytes);
+            }
+            assert_eq!(tail.0, close, "in pieces of {size}");
+            tail.add(&text[..100]);
+            assert_eq!(tail.0.len(), 107);
+            for bytes in text.chunks(size) {
+                tail.add(bytes);
+            }
+            assert!(tail.0.len() <= Tail::BYTES);
+            // Of what is behind it only as much is kept as might belong to it.
+            tail.add(&[b'y'; Tail::BYTES]);
+            assert!(tail.0.is_empty());
+        }
+        let mut tail = Tail::default();
+        tail.add(&[&text[..], close].concat());
+        assert_eq!(tail.0, close);
     }
 }
