@@ -121,7 +121,7 @@ class Runner:
     def start(self) -> None:
         """Tell the server everything, and begin to keep time."""
         self.feed(inputs.Start(time.monotonic(), time.time()))
-        self._connector.begun.set()
+        self._connector.begin()
         self._nursery.start_soon(self._timer.run, self)
 
     @property
