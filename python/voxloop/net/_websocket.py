@@ -97,6 +97,17 @@ class WebSocket:
     One task receives; any number may send, and their messages keep the order of the calls.
     """
 
+    __slots__ = (
+        "_close_timeout",
+        "_closed",
+        "_head",
+        "_inbox",
+        "_native",
+        "_outbox",
+        "_ready",
+        "handshake_seconds",
+    )
+
     def __init__(
         self,
         native: _native.WebSocket,
@@ -111,11 +122,17 @@ class WebSocket:
         self._closed = False
         handshake = opening[0]
         assert isinstance(handshake, _native.Handshake)  # noqa: S101 - the transport's first item
-        self.headers: Mapping[str, str] = dict(handshake.headers)
-        """Headers of the upgrade's answer, lower-case names."""
+        # As one text, for few look at it.
+        self._head = "\n".join(f"{name}:{value}" for name, value in handshake.headers.items())
         self.handshake_seconds = handshake.seconds
         """Seconds from the first packet to the open connection."""
         self._ready: list[Frame] = _frames(opening[1:])
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers of the upgrade's answer, lower-case names."""
+        fields = (line.partition(":") for line in self._head.split("\n") if line)
+        return {name: value for name, _, value in fields}
 
     async def receive_batch(self) -> list[Frame]:
         """Wait for messages and take all that have arrived.

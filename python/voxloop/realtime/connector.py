@@ -102,6 +102,8 @@ class Connection:
         transport: What carries its messages.
     """
 
+    __slots__ = ("_heard", "_held", "_serving", "_writing", "epoch", "outbox", "transport")
+
     def __init__(self, epoch: int, transport: RealtimeTransport, *, keep: bool) -> None:
         self.epoch = epoch
         self.outbox = Outbox(transport)
@@ -173,6 +175,7 @@ class Connection:
                 owner.feed(inputs.Heard(self.epoch, time.monotonic()))
             # While another connection is in use, what came waits.
             self._held = [*self._held, *frames] if self._held else frames
+            del frames  # what is done with is not to lie here until more comes
             self._held = self._held[owner.take(self, self._held) :]
             while owner.hurried:
                 await owner.hurry()
@@ -236,21 +239,34 @@ class Connector:
         policy: How often the first is tried.
     """
 
+    __slots__ = (
+        "_begin",
+        "_keep",
+        "_policy",
+        "_provider",
+        "_scopes",
+        "_target",
+        "attempts",
+        "connections",
+        "current",
+    )
+
     def __init__(
         self, provider: Provider, target: RealtimeTarget, policy: Reconnect | None = None
     ) -> None:
         self._policy = policy or Reconnect()
         self._provider = provider
         self._target = target
-        self._scopes: dict[int, trio.CancelScope] = {}
+        # By number; of both there is hardly ever more than one.
+        self._scopes: tuple[tuple[int, trio.CancelScope], ...] = ()
         self._keep = False
         self.attempts = 0
         """How often the first connection was tried."""
         self._begin: trio.Event | None = trio.Event()
         self.current: Connection | None = None
         """The connection in use, or the last one that was."""
-        self.connections: dict[int, Connection] = {}
-        """Those that stand, by number."""
+        self.connections: tuple[Connection, ...] = ()
+        """Those that stand."""
 
     async def first(
         self,
@@ -266,10 +282,10 @@ class Connector:
         **Cancellation:** it is closed.
         """
         async with open_nursery() as nursery:
-            self._scopes[1] = nursery.cancel_scope
+            self._scopes = ((1, nursery.cancel_scope),)
             async with _First(self) as transport:
                 connection = Connection(1, transport, keep=self._keep)
-                self.connections[1] = self.current = connection
+                self.connections, self.current = (connection,), connection
                 task_status.started()
                 del task_status  # it holds the nursery that this was begun in
                 await self._begun()
@@ -310,10 +326,12 @@ class Connector:
         **Cancellation:** it is closed.
         """
         async with open_nursery() as nursery:
-            scope = self._scopes[epoch] = nursery.cancel_scope
+            scope = nursery.cancel_scope
+            self._scopes = (*self._scopes, (epoch, scope))
             scope.deadline = trio.current_time() + DIAL_SECONDS
             await self._again(owner, epoch, nursery)
-        if scope.cancelled_caught and epoch not in self.connections and epoch in self._scopes:
+        dialling = any(number == epoch for number, _ in self._scopes)
+        if scope.cancelled_caught and dialling and self._standing(epoch) is None:
             late = NetworkTimeout(f"no connection within {DIAL_SECONDS:g} s", phase="connect")
             owner.feed(inputs.Lost(late, time.monotonic(), epoch))
 
@@ -326,14 +344,15 @@ class Connector:
                 owner.feed(inputs.Lost(as_lost(error), time.monotonic(), epoch))
                 return
             nursery.cancel_scope.deadline = float("inf")
-            connection = self.connections[epoch] = Connection(epoch, transport, keep=self._keep)
+            connection = Connection(epoch, transport, keep=self._keep)
+            self.connections = (*self.connections, connection)
             owner.feed(inputs.Opened(epoch, time.monotonic(), time.time()))
             await connection.serve(owner, nursery)
 
     def keep_messages(self, wanted: bool) -> None:
         """Whether sound is to keep its messages, on every connection; it does not at first."""
         self._keep = wanted
-        for connection in self.connections.values():
+        for connection in self.connections:
             connection.keep_messages(wanted)
 
     def begin(self) -> None:
@@ -343,16 +362,23 @@ class Connector:
 
     def switch(self, epoch: int) -> None:
         """Use a connection that stands."""
-        self.current = self.connections[epoch]
+        (self.current,) = (one for one in self.connections if one.epoch == epoch)
+
+    def _standing(self, epoch: int) -> Connection | None:
+        return next((one for one in self.connections if one.epoch == epoch), None)
 
     def hang_up(self, epoch: int) -> None:
         """Let a connection go, with what is queued for it; its task closes it."""
-        connection = self.connections.pop(epoch, None)
+        connection = self._standing(epoch)
         if connection is not None:
             connection.outbox.close()
-        scope = self._scopes.pop(epoch, None)
-        if scope is not None:
-            scope.cancel()
+        self.connections = tuple(one for one in self.connections if one is not connection)
+        scopes, self._scopes = self._scopes, ()
+        for number, scope in scopes:
+            if number == epoch:
+                scope.cancel()
+            else:
+                self._scopes = (*self._scopes, (number, scope))
 
 
 def as_lost(error: Exception) -> VoxloopError | None:

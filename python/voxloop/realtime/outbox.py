@@ -47,6 +47,18 @@ class Outbox:
             which spares a frame the way through another task.
     """
 
+    __slots__ = (
+        "_append",
+        "_bytes",
+        "_closed",
+        "_direct",
+        "_drained",
+        "_filled",
+        "_queue",
+        "_row",
+        "_writer",
+    )
+
     def __init__(self, transport: object = None) -> None:
         self._direct = transport.try_send if isinstance(transport, Direct) else None
         self._append = transport.try_append if isinstance(transport, DirectSound) else None

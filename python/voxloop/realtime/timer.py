@@ -38,6 +38,8 @@ class Timed(Protocol):
 class Timer:
     """Feeds a `Tick` when the reducer wants one, and has the pings looked at now and then."""
 
+    __slots__ = ("_rest", "_sooner", "_when")
+
     def __init__(self) -> None:
         self._when: float | None = None
         self._rest: trio.CancelScope | None = None

@@ -29,7 +29,7 @@ const LAST_ANSWERS: Duration = Duration::from_millis(100);
 pub(crate) async fn run<M>(
     host: &'static Host,
     link: &Arc<Link<M>>,
-    config: Box<WsConfig>,
+    mut config: Box<WsConfig>,
     plan: Box<Plan>,
     mut going_down: GoingDown,
 ) -> Result<(), NetError> {
@@ -44,11 +44,12 @@ pub(crate) async fn run<M>(
         () = going_down.asked() => return Err(NetError::unclean("the process is ending")),
     };
     announce(link, upgraded, begun).await;
+    config.forget_opening();
+    let Plan { secrets, .. } = *plan;
     let (mut sink, mut stream) = ws.split();
     let keepalive = Keepalive::new(config.ping_interval, config.ping_timeout);
     let end = {
-        let secrets = &plan.secrets;
-        let mut reading = pin!(reader::read_all(&mut stream, link, &keepalive, secrets, &config));
+        let mut reading = pin!(reader::read_all(&mut stream, link, &keepalive, &secrets, &config));
         let mut writing = pin!(write_then_look(&mut sink, link, &keepalive));
         let end = tokio::select! {
             // The writer right behind the reader, for what the reader's side has to say at once.
