@@ -151,50 +151,55 @@ class Connection:
         self._serving = owner, nursery
         self.outbox.write_by(self._begin_to_write)
         try:
-            await self._read(owner)
+            while True:
+                # Few calls deep: each that waits here is held as long as the connection stands.
+                try:
+                    if self._heard or self.epoch == 1:
+                        frames = await self.transport.receive_batch()
+                    else:
+                        frames = await self._first_batch()
+                except Exception as error:
+                    owner.feed(inputs.Lost(as_lost(error), time.monotonic(), self.epoch))
+                    return
+                # While another connection is in use, what came waits.
+                self._held = [*self._held, *frames] if self._held else frames
+                del frames  # what is done with is not to lie here until more comes
+                if not await self._handle(owner):
+                    return
         finally:
             self._serving = None
             self.outbox.write_by(None)
             if self._writing is not None:
                 self._writing.cancel()
 
-    def _begin_to_write(self) -> None:
-        if self._serving is not None:
-            owner, nursery = self._serving
-            nursery.start_soon(self._write, owner)
-
-    async def _read(self, owner: Owner) -> None:
-        while True:
-            try:
-                frames = await self._receive()
-            except Exception as error:
-                owner.feed(inputs.Lost(as_lost(error), time.monotonic(), self.epoch))
-                return
-            if not self._heard:
-                self._heard = True
-                owner.feed(inputs.Heard(self.epoch, time.monotonic()))
-            # While another connection is in use, what came waits.
-            self._held = [*self._held, *frames] if self._held else frames
-            del frames  # what is done with is not to lie here until more comes
+    async def _handle(self, owner: Owner) -> bool:
+        """Handle what came; False if too much of it waits."""
+        if not self._heard:
+            self._heard = True
+            owner.feed(inputs.Heard(self.epoch, time.monotonic()))
+        self._held = self._held[owner.take(self, self._held) :]
+        while owner.hurried:
+            await owner.hurry()
             self._held = self._held[owner.take(self, self._held) :]
-            while owner.hurried:
-                await owner.hurry()
-                self._held = self._held[owner.take(self, self._held) :]
-            await owner.give_way()
-            if len(self._held) > MAX_HELD:
-                early = NetworkError("the server sent events before it was told anything")
-                owner.feed(inputs.Lost(early, time.monotonic(), self.epoch))
-                return
+        await owner.give_way()
+        if len(self._held) <= MAX_HELD:
+            return True
+        early = NetworkError("the server sent events before it was told anything")
+        owner.feed(inputs.Lost(early, time.monotonic(), self.epoch))
+        return False
 
-    async def _receive(self) -> list[Frame]:
-        if self._heard or self.epoch == 1:
-            return await self.transport.receive_batch()
+    async def _first_batch(self) -> list[Frame]:
         with trio.move_on_after(FIRST_EVENT_SECONDS):
             return await self.transport.receive_batch()
         raise NetworkTimeout(
             f"the server said nothing for {FIRST_EVENT_SECONDS:g} s after it was connected",
             phase="first_event",
         )
+
+    def _begin_to_write(self) -> None:
+        if self._serving is not None:
+            owner, nursery = self._serving
+            nursery.start_soon(self._write, owner)
 
     async def _write(self, owner: Owner) -> None:
         with trio.CancelScope() as self._writing:
