@@ -47,6 +47,8 @@ class Fillable(Protocol):
 class Inbox(Generic[T]):
     """Takes batches from a native handle; one task at a time."""
 
+    __slots__ = ("_busy", "_native")
+
     def __init__(self, native: Drainable[T]) -> None:
         self._native = native
         self._busy = False
@@ -80,14 +82,17 @@ class Inbox(Generic[T]):
 class Outbox:
     """Gives messages to a native handle; waits while its byte budget is spent."""
 
+    __slots__ = ("_native", "_turn")
+
     def __init__(self, native: Fillable) -> None:
         self._native = native
-        self._turn = trio.Lock()
+        self._turn: trio.Lock | None = None
+        """Made for the first who waits: most never do."""
 
     @property
     def crowded(self) -> bool:
         """Whether senders wait for room: who comes now waits behind them."""
-        return self._turn.locked()
+        return self._turn is not None and self._turn.locked()
 
     def try_send(self, data: str | bytes) -> bool:
         """Queue one message now; False if there is no room, or if others wait for it.
@@ -95,7 +100,7 @@ class Outbox:
         Raises:
             VoxloopError: The connection has ended.
         """
-        return not self._turn.locked() and self._native.try_send(data)
+        return not self.crowded and self._native.try_send(data)
 
     async def send(self, data: str | bytes) -> None:
         """Queue one message, waiting for room if need be; callers take turns in order.
@@ -105,6 +110,8 @@ class Outbox:
 
         **Cancellation:** the message was then not queued; may be called again.
         """
+        if self._turn is None:
+            self._turn = trio.Lock()
         async with self._turn:  # acquiring is the checkpoint
             while not self._native.try_send(data):
                 await trio.lowlevel.wait_readable(self._native.send_fileno())

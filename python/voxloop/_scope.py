@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 
 import trio
 
 
-@asynccontextmanager
-async def open_nursery() -> AsyncIterator[trio.Nursery]:
+def open_nursery() -> AbstractAsyncContextManager[trio.Nursery]:
     """Open a nursery whose failure leaves the block as one exception.
 
     Of several exceptions, the interpreter's own (`KeyboardInterrupt`, `SystemExit`) comes first,
@@ -18,16 +17,37 @@ async def open_nursery() -> AsyncIterator[trio.Nursery]:
 
     **Cancellation:** waits for the cancelled tasks, then passes the cancellation on.
     """
-    try:
-        async with trio.open_nursery() as nursery:
-            yield nursery
-        return
-    except BaseExceptionGroup as group:
-        error = _foremost(group)
-    try:
-        raise error  # outside the handler: the error keeps its own context
-    finally:
-        del error  # an exception whose traceback holds itself would wait for the collector
+    return _Block()
+
+
+class _Block:
+    """The block around a nursery; a generator would take twice the room as long as it is open."""
+
+    __slots__ = ("_manager",)
+
+    def __init__(self) -> None:
+        self._manager = trio.open_nursery()
+
+    async def __aenter__(self) -> trio.Nursery:
+        return await self._manager.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        try:
+            return await self._manager.__aexit__(kind, failure, traceback)
+        except BaseExceptionGroup as group:
+            error = _foremost(group)
+        try:
+            if error is failure:
+                return False  # it goes on as it came
+            raise error  # outside the handler: the error keeps its own context
+        finally:
+            # An exception whose traceback holds itself would wait for the collector.
+            del error, failure, traceback
 
 
 def _foremost(group: BaseExceptionGroup[BaseException]) -> BaseException:

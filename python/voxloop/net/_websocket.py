@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self, cast
@@ -97,6 +97,17 @@ class WebSocket:
     One task receives; any number may send, and their messages keep the order of the calls.
     """
 
+    __slots__ = (
+        "_close_timeout",
+        "_closed",
+        "_head",
+        "_inbox",
+        "_native",
+        "_outbox",
+        "_ready",
+        "handshake_seconds",
+    )
+
     def __init__(
         self,
         native: _native.WebSocket,
@@ -111,11 +122,17 @@ class WebSocket:
         self._closed = False
         handshake = opening[0]
         assert isinstance(handshake, _native.Handshake)  # noqa: S101 - the transport's first item
-        self.headers: Mapping[str, str] = dict(handshake.headers)
-        """Headers of the upgrade's answer, lower-case names."""
+        # As one text, for few look at it.
+        self._head = "\n".join(f"{name}:{value}" for name, value in handshake.headers.items())
         self.handshake_seconds = handshake.seconds
         """Seconds from the first packet to the open connection."""
         self._ready: list[Frame] = _frames(opening[1:])
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers of the upgrade's answer, lower-case names."""
+        fields = (line.partition(":") for line in self._head.split("\n") if line)
+        return {name: value for name, _, value in fields}
 
     async def receive_batch(self) -> list[Frame]:
         """Wait for messages and take all that have arrived.
@@ -244,15 +261,14 @@ class WebSocket:
             raise UseAfterClose("this WebSocket's block was left; open a new one")
 
 
-@asynccontextmanager
-async def open_websocket(
+def open_websocket(
     url: str,
     *,
     headers: Mapping[str, str | Secret] | None = None,
     subprotocols: Iterable[str] = (),
     options: WebSocketOptions | None = None,
     decode_audio: bool = False,
-) -> AsyncIterator[WebSocket]:
+) -> AbstractAsyncContextManager[WebSocket]:
     """Connect, and close on leaving the block.
 
     Args:
@@ -273,33 +289,53 @@ async def open_websocket(
 
     **Cancellation:** the attempt is given up and its socket closed.
     """
-    options = options or WebSocketOptions()
-    native = _native.WebSocket.open(
-        url,
-        headers=plain_headers(headers),
-        subprotocols=list(subprotocols),
-        open_timeout=options.open_timeout,
-        close_timeout=options.close_timeout,
-        ping_interval=options.ping_interval,
-        ping_timeout=options.ping_timeout,
-        max_message_bytes=options.max_message_bytes,
-        inbox_bytes=options.inbox_bytes,
-        outbox_bytes=options.outbox_bytes,
-        way=options.way(),
-        coalesce=options.coalesce_ms / 1000.0,
-        decode_audio=decode_audio,
-    )
-    inbox: Inbox[_native.WebSocketItem] = Inbox(native)
-    try:
-        opening = await inbox.receive_batch()
-        socket = WebSocket(native, inbox, opening, options.close_timeout)
-    except BaseException:
-        _let_go(native)
-        raise
-    try:
-        yield socket
-    finally:
-        await socket.aclose()
+    return _Block(url, headers, subprotocols, options or WebSocketOptions(), decode_audio)
+
+
+class _Block:
+    """The block of a WebSocket; what it was opened with is not kept for as long as it is open."""
+
+    __slots__ = ("_given", "_socket")
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str | Secret] | None,
+        subprotocols: Iterable[str],
+        options: WebSocketOptions,
+        decode_audio: bool,
+    ) -> None:
+        self._given = url, headers, subprotocols, options, decode_audio
+
+    async def __aenter__(self) -> WebSocket:
+        url, headers, subprotocols, options, decode_audio = self._given
+        del self._given
+        native = _native.WebSocket.open(
+            url,
+            headers=plain_headers(headers),
+            subprotocols=list(subprotocols),
+            open_timeout=options.open_timeout,
+            close_timeout=options.close_timeout,
+            ping_interval=options.ping_interval,
+            ping_timeout=options.ping_timeout,
+            max_message_bytes=options.max_message_bytes,
+            inbox_bytes=options.inbox_bytes,
+            outbox_bytes=options.outbox_bytes,
+            way=options.way(),
+            coalesce=options.coalesce_ms / 1000.0,
+            decode_audio=decode_audio,
+        )
+        inbox: Inbox[_native.WebSocketItem] = Inbox(native)
+        try:
+            opening = await inbox.receive_batch()
+            self._socket = WebSocket(native, inbox, opening, options.close_timeout)
+        except BaseException:
+            _let_go(native)
+            raise
+        return self._socket
+
+    async def __aexit__(self, *failure: object) -> None:
+        await self._socket.aclose()
 
 
 _frame = cast("Callable[[_native.WebSocketItem], Frame]", partial(tuple.__new__, Frame))

@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias, cast
 
 import trio
 
+from voxloop._bridge import checkpoint
 from voxloop._errors import ConcurrencyError, ConfigError, DeviceError, VoxloopError
 from voxloop.agents import open_nursery
 from voxloop.audio import AudioChunk, CallbackSink, OnSound, Sink, Source
@@ -53,10 +54,13 @@ class AttachOptions:
 class Media:
     """What is attached; made by `Session.attach`."""
 
+    __slots__ = ("_dropped", "_ended", "_link", "_runner", "_waited")
+
     def __init__(self, runner: Runner, link: MediaLink) -> None:
         self._runner = runner
         self._link = link
-        self._ended = trio.Event()
+        self._ended = False
+        self._waited: trio.Event | None = None
         self._dropped = 0
 
     def stats(self) -> MediaStats:
@@ -78,7 +82,12 @@ class Media:
 
         **Cancellation:** may be called again.
         """
-        await self._ended.wait()
+        if self._ended:
+            await checkpoint()
+            return
+        if self._waited is None:
+            self._waited = trio.Event()
+        await self._waited.wait()
 
     def rebind(self) -> int:
         """Go on over the connection that the session has now.
@@ -96,16 +105,19 @@ class Media:
 
     # -- the work of the block -------------------------------------------------------------------
 
-    async def run(self, sounds: trio.MemorySendChannel[AudioChunk] | None) -> None:
-        """Feed the session with what the media tell, until cancelled.
+    async def run(
+        self, follower: Follower, sounds: trio.MemorySendChannel[AudioChunk] | None
+    ) -> None:
+        """Feed the session with what the media tell, until cancelled; now and then, catch up.
 
         Raises:
             DeviceError: The microphone or the speaker is gone.
             VoxloopError: Source or sink has failed.
         """
         while True:
-            for report in await self._link.receive_batch():
-                self._tell(report, sounds)
+            with follower.until():
+                for report in await self._link.receive_batch():
+                    self._tell(report, sounds)
 
     def settle(self, reports: list[MediaReport]) -> None:
         """Enter what was told last; sound among it is too late, and all is silent anyway."""
@@ -126,7 +138,9 @@ class Media:
         elif name == "cut":
             self._runner.feed(inputs.MediaCut(cast("MediaCut", value), now))
         elif name == "source_ended":
-            self._ended.set()
+            self._ended = True
+            if self._waited is not None:
+                self._waited.set()
         elif name == "device_lost":
             raise DeviceError(f"{value}; attach another to go on", reason="lost")
         elif name == "failed":
@@ -155,13 +169,12 @@ async def attached(
         runner.follow()
         runner.feed(inputs.MediaAttached(source is not None, time.monotonic()))
         async with open_nursery() as nursery:
-            nursery.start_soon(follower.run)
             callback = sink.callback if isinstance(sink, CallbackSink) else None
             if callback is None:
-                nursery.start_soon(media.run, None)
+                nursery.start_soon(media.run, follower, None, name="voxloop media")
             else:
                 send, receive = trio.open_memory_channel[AudioChunk](WAITING_BATCHES)
-                nursery.start_soon(media.run, send)
+                nursery.start_soon(media.run, follower, send)
                 nursery.start_soon(_call, callback, receive)
             try:
                 yield media

@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from types import TracebackType
 from typing import Protocol, runtime_checkable
 
 import trio
@@ -101,6 +102,8 @@ class Connection:
         transport: What carries its messages.
     """
 
+    __slots__ = ("_heard", "_held", "_serving", "_writing", "epoch", "outbox", "transport")
+
     def __init__(self, epoch: int, transport: RealtimeTransport, *, keep: bool) -> None:
         self.epoch = epoch
         self.outbox = Outbox(transport)
@@ -108,6 +111,8 @@ class Connection:
         self.keep_messages(keep)
         self._held: list[Frame] = []
         self._heard = False
+        self._serving: tuple[Owner, trio.Nursery] | None = None
+        self._writing: trio.CancelScope | None = None
 
     async def aclose(self) -> None:
         """Close the transport.
@@ -135,41 +140,55 @@ class Connection:
         if isinstance(self.transport, MediaTransport):
             self.transport.keep_messages(wanted)
 
-    async def serve(self, owner: Owner) -> None:
+    async def serve(self, owner: Owner, nursery: trio.Nursery) -> None:
         """Read and write until the connection ends, which is told as `inputs.Lost`.
+
+        A task in ``nursery`` writes what the transport did not take at once; it is begun for the
+        first of those frames, and ends with this.
 
         **Cancellation:** nothing that was received is lost to a connection in use.
         """
-        async with open_nursery() as nursery:
-            nursery.start_soon(self._write, owner)
-            await self._read(owner)
-            nursery.cancel_scope.cancel()
+        self._serving = owner, nursery
+        self.outbox.write_by(self._begin_to_write)
+        try:
+            while True:
+                # Few calls deep: each that waits here is held as long as the connection stands.
+                try:
+                    if self._heard or self.epoch == 1:
+                        frames = await self.transport.receive_batch()
+                    else:
+                        frames = await self._first_batch()
+                except Exception as error:
+                    owner.feed(inputs.Lost(as_lost(error), time.monotonic(), self.epoch))
+                    return
+                # While another connection is in use, what came waits.
+                self._held = [*self._held, *frames] if self._held else frames
+                del frames  # what is done with is not to lie here until more comes
+                if not await self._handle(owner):
+                    return
+        finally:
+            self._serving = None
+            self.outbox.write_by(None)
+            if self._writing is not None:
+                self._writing.cancel()
 
-    async def _read(self, owner: Owner) -> None:
-        while True:
-            try:
-                frames = await self._receive()
-            except Exception as error:
-                owner.feed(inputs.Lost(as_lost(error), time.monotonic(), self.epoch))
-                return
-            if not self._heard:
-                self._heard = True
-                owner.feed(inputs.Heard(self.epoch, time.monotonic()))
-            # While another connection is in use, what came waits.
-            self._held = [*self._held, *frames] if self._held else frames
+    async def _handle(self, owner: Owner) -> bool:
+        """Handle what came; False if too much of it waits."""
+        if not self._heard:
+            self._heard = True
+            owner.feed(inputs.Heard(self.epoch, time.monotonic()))
+        self._held = self._held[owner.take(self, self._held) :]
+        while owner.hurried:
+            await owner.hurry()
             self._held = self._held[owner.take(self, self._held) :]
-            while owner.hurried:
-                await owner.hurry()
-                self._held = self._held[owner.take(self, self._held) :]
-            await owner.give_way()
-            if len(self._held) > MAX_HELD:
-                early = NetworkError("the server sent events before it was told anything")
-                owner.feed(inputs.Lost(early, time.monotonic(), self.epoch))
-                return
+        await owner.give_way()
+        if len(self._held) <= MAX_HELD:
+            return True
+        early = NetworkError("the server sent events before it was told anything")
+        owner.feed(inputs.Lost(early, time.monotonic(), self.epoch))
+        return False
 
-    async def _receive(self) -> list[Frame]:
-        if self._heard or self.epoch == 1:
-            return await self.transport.receive_batch()
+    async def _first_batch(self) -> list[Frame]:
         with trio.move_on_after(FIRST_EVENT_SECONDS):
             return await self.transport.receive_batch()
         raise NetworkTimeout(
@@ -177,14 +196,43 @@ class Connection:
             phase="first_event",
         )
 
+    def _begin_to_write(self) -> None:
+        if self._serving is not None:
+            owner, nursery = self._serving
+            nursery.start_soon(self._write, owner)
+
     async def _write(self, owner: Owner) -> None:
-        try:
-            await self.outbox.run(self.transport.send)
-        except Exception as error:
-            # What has arrived is still read; the reader then finds the end by itself.
-            self.outbox.close()
-            await trio.sleep(DRAIN_SECONDS)
-            owner.feed(inputs.Lost(as_lost(error), time.monotonic(), self.epoch))
+        with trio.CancelScope() as self._writing:
+            if self._serving is None:
+                return  # it ended before this began
+            try:
+                await self.outbox.run(self.transport.send)
+            except Exception as error:
+                # What has arrived is still read; the reader then finds the end by itself.
+                self.outbox.close()
+                await trio.sleep(DRAIN_SECONDS)
+                owner.feed(inputs.Lost(as_lost(error), time.monotonic(), self.epoch))
+
+
+class _First:
+    """The first connection: a block that is tried as often as the policy says."""
+
+    __slots__ = ("_connector", "_opened")
+
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
+
+    async def __aenter__(self) -> RealtimeTransport:
+        self._opened, transport = await self._connector.reach()
+        return transport
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return await self._opened.__aexit__(kind, failure, traceback)
 
 
 class Connector:
@@ -196,22 +244,34 @@ class Connector:
         policy: How often the first is tried.
     """
 
+    __slots__ = (
+        "_begin",
+        "_keep",
+        "_policy",
+        "_provider",
+        "_scopes",
+        "_target",
+        "attempts",
+        "connections",
+        "current",
+    )
+
     def __init__(
         self, provider: Provider, target: RealtimeTarget, policy: Reconnect | None = None
     ) -> None:
         self._policy = policy or Reconnect()
         self._provider = provider
         self._target = target
-        self._scopes: dict[int, trio.CancelScope] = {}
+        # By number; of both there is hardly ever more than one.
+        self._scopes: tuple[tuple[int, trio.CancelScope], ...] = ()
         self._keep = False
         self.attempts = 0
         """How often the first connection was tried."""
-        self.begun = trio.Event()
-        """Set when the session has told the first connection what it is for."""
+        self._begin: trio.Event | None = trio.Event()
         self.current: Connection | None = None
         """The connection in use, or the last one that was."""
-        self.connections: dict[int, Connection] = {}
-        """Those that stand, by number."""
+        self.connections: tuple[Connection, ...] = ()
+        """Those that stand."""
 
     async def first(
         self,
@@ -226,22 +286,37 @@ class Connector:
 
         **Cancellation:** it is closed.
         """
-        with trio.CancelScope() as scope:
-            self._scopes[1] = scope
-            async with AsyncExitStack() as stack:
-                transport = await self._first(stack)
+        async with open_nursery() as nursery:
+            self._scopes = ((1, nursery.cancel_scope),)
+            async with _First(self) as transport:
                 connection = Connection(1, transport, keep=self._keep)
-                self.connections[1] = self.current = connection
+                self.connections, self.current = (connection,), connection
                 task_status.started()
-                await self.begun.wait()
-                await connection.serve(owner)
+                del task_status  # it holds the nursery that this was begun in
+                await self._begun()
+                await connection.serve(owner, nursery)
 
-    async def _first(self, stack: AsyncExitStack) -> RealtimeTransport:
+    async def _begun(self) -> None:
+        if self._begin is not None:
+            await self._begin.wait()
+            self._begin = None
+
+    async def reach(
+        self,
+    ) -> tuple[AbstractAsyncContextManager[RealtimeTransport], RealtimeTransport]:
+        """The first connection, and the block that it is in.
+
+        Raises:
+            VoxloopError: It cannot be opened.
+
+        **Cancellation:** it is closed.
+        """
         began = trio.current_time()
         while True:
             self.attempts += 1
             try:
-                return await stack.enter_async_context(self._provider.realtime(self._target))
+                opening = self._provider.realtime(self._target)
+                return opening, await opening.__aenter__()
             except VoxloopError as error:
                 spent = trio.current_time() - began
                 delay = self._policy.first_delay(self.attempts, error, spent)
@@ -255,43 +330,60 @@ class Connector:
 
         **Cancellation:** it is closed.
         """
-        with trio.CancelScope() as scope:
-            self._scopes[epoch] = scope
+        async with open_nursery() as nursery:
+            scope = nursery.cancel_scope
+            self._scopes = (*self._scopes, (epoch, scope))
             scope.deadline = trio.current_time() + DIAL_SECONDS
-            async with AsyncExitStack() as stack:
-                try:
-                    transport = await stack.enter_async_context(
-                        self._provider.realtime(self._target)
-                    )
-                except Exception as error:
-                    owner.feed(inputs.Lost(as_lost(error), time.monotonic(), epoch))
-                    return
-                scope.deadline = float("inf")
-                connection = self.connections[epoch] = Connection(epoch, transport, keep=self._keep)
-                owner.feed(inputs.Opened(epoch, time.monotonic(), time.time()))
-                await connection.serve(owner)
-        if scope.cancelled_caught and epoch not in self.connections and epoch in self._scopes:
+            await self._again(owner, epoch, nursery)
+        dialling = any(number == epoch for number, _ in self._scopes)
+        if scope.cancelled_caught and dialling and self._standing(epoch) is None:
             late = NetworkTimeout(f"no connection within {DIAL_SECONDS:g} s", phase="connect")
             owner.feed(inputs.Lost(late, time.monotonic(), epoch))
+
+    async def _again(self, owner: Owner, epoch: int, nursery: trio.Nursery) -> None:
+        async with AsyncExitStack() as stack:
+            try:
+                opening = self._provider.realtime(self._target)
+                transport = await stack.enter_async_context(opening)
+            except Exception as error:
+                owner.feed(inputs.Lost(as_lost(error), time.monotonic(), epoch))
+                return
+            nursery.cancel_scope.deadline = float("inf")
+            connection = Connection(epoch, transport, keep=self._keep)
+            self.connections = (*self.connections, connection)
+            owner.feed(inputs.Opened(epoch, time.monotonic(), time.time()))
+            await connection.serve(owner, nursery)
 
     def keep_messages(self, wanted: bool) -> None:
         """Whether sound is to keep its messages, on every connection; it does not at first."""
         self._keep = wanted
-        for connection in self.connections.values():
+        for connection in self.connections:
             connection.keep_messages(wanted)
+
+    def begin(self) -> None:
+        """The session has told the first connection what it is for: read it."""
+        if self._begin is not None:
+            self._begin.set()
 
     def switch(self, epoch: int) -> None:
         """Use a connection that stands."""
-        self.current = self.connections[epoch]
+        (self.current,) = (one for one in self.connections if one.epoch == epoch)
+
+    def _standing(self, epoch: int) -> Connection | None:
+        return next((one for one in self.connections if one.epoch == epoch), None)
 
     def hang_up(self, epoch: int) -> None:
         """Let a connection go, with what is queued for it; its task closes it."""
-        connection = self.connections.pop(epoch, None)
+        connection = self._standing(epoch)
         if connection is not None:
             connection.outbox.close()
-        scope = self._scopes.pop(epoch, None)
-        if scope is not None:
-            scope.cancel()
+        self.connections = tuple(one for one in self.connections if one is not connection)
+        scopes, self._scopes = self._scopes, ()
+        for number, scope in scopes:
+            if number == epoch:
+                scope.cancel()
+            else:
+                self._scopes = (*self._scopes, (number, scope))
 
 
 def as_lost(error: Exception) -> VoxloopError | None:

@@ -64,16 +64,18 @@ class Follower:
         self._link = link
         self._sent = 0
         self._wanted = wanted(listeners)
-        self._changed = trio.Event()
+        self._due = 0.0
+        self._until: trio.CancelScope | None = None
 
-    async def run(self) -> None:
-        """Look now and then, until cancelled."""
-        while True:
-            self._changed = trio.Event()
+    def until(self) -> trio.CancelScope:
+        """Catch up, if it is time to; a scope that is over when it is time again."""
+        now = trio.current_time()
+        if now >= self._due:
             self.catch_up()
             listened = any(self._wanted) or telemetry.enabled(AUDIO_SENT)
-            with trio.move_on_after(SECONDS if listened else IDLE_SECONDS):
-                await self._changed.wait()
+            self._due = now + (SECONDS if listened else IDLE_SECONDS)
+        self._until = trio.CancelScope(deadline=self._due)
+        return self._until
 
     def catch_up(self) -> None:
         """Enter what was carried until now, and say what is wanted from now on."""
@@ -90,7 +92,9 @@ class Follower:
         if now != self._wanted:
             self._wanted = now
             self._link.tap(sound=now[0], texts=now[1])
-            self._changed.set()
+            self._due = 0.0
+            if self._until is not None:
+                self._until.deadline = 0.0
 
     def _enter(self, recordings: tuple[Recording, ...]) -> None:
         tapped = self._link.tapped()

@@ -16,18 +16,27 @@ class Gap:
 
     Attributes:
         nbytes: Bytes of it.
-        over: Set when there is a connection again, or when there will be none.
     """
+
+    __slots__ = ("_over", "nbytes")
 
     def __init__(self) -> None:
         self.nbytes = 0
-        self.over = trio.Event()
+        self._over: trio.Event | None = None
+
+    @property
+    def over(self) -> trio.Event:
+        """Set when there is a connection again, or when there will be none."""
+        if self._over is None:  # few sessions ever have one that is waited for
+            self._over = trio.Event()
+        return self._over
 
     def end(self) -> None:
         """There is a connection again, or there will be none."""
         self.nbytes = 0
-        self.over.set()
-        self.over = trio.Event()
+        if self._over is not None:
+            self._over.set()
+            self._over = None
 
 
 def added(before: Backlog, after: Backlog) -> int:

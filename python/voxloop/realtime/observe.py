@@ -75,7 +75,7 @@ class Observer:
         self.span = Span.begin()
         self._form = form
         self._totals = Totals(started_at)
-        self._heard: set[str] = set()
+        self._heard: tuple[str, ...] = ()
         # Made when they are asked for: of most responses no one does.
         self._responses: dict[str, Span | None] = {}
         self._calls: dict[str, Span] = {}
@@ -186,8 +186,7 @@ class Observer:
         milliseconds = nbytes / self._form.bytes_per_ms
         self._totals.audio_out_ms += milliseconds
         if telemetry.enabled("realtime.audio.received"):
-            first = response_id not in self._heard
-            self._heard.add(response_id)
+            first = self._first(response_id)
             self._tell(
                 "realtime.audio.received",
                 {"bytes": nbytes, "duration_ms": milliseconds, "first": int(first)},
@@ -198,8 +197,7 @@ class Observer:
     def heard(self, event: AudioEvent, state: State) -> None:
         """The application was given a piece of the answer's audio."""
         self._totals.audio_out_ms += event.audio.duration * 1000.0
-        first = event.response_id not in self._heard
-        self._heard.add(event.response_id)
+        first = self._first(event.response_id)
         if telemetry.enabled("realtime.audio.received"):
             measured: dict[str, float] = {
                 "bytes": event.audio.nbytes,
@@ -228,6 +226,13 @@ class Observer:
                     self.heard(event, row.state)
         else:
             self._totals.audio_out_ms += sum(size for _, size in row.told) / PCM16.bytes_per_ms
+
+    def _first(self, response_id: str) -> bool:
+        """Whether nothing was heard of a response so far; from now on there was."""
+        if response_id in self._heard:
+            return False
+        self._heard = (*self._heard, response_id)
+        return True
 
     # -- what the application is told --------------------------------------------------------------
 
@@ -318,7 +323,7 @@ class Observer:
     def response_over(self, over: ResponseOver) -> None:
         """A response ended."""
         track = over.track
-        self._heard.discard(track.response_id)
+        self._heard = tuple(name for name in self._heard if name != track.response_id)
         if telemetry.enabled("realtime.response.stop"):
             about: dict[str, object] = {
                 "response_id": track.response_id,

@@ -7,6 +7,8 @@ import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
+import trio
+
 from voxloop._errors import ConfigError
 from voxloop.agents import Agent, open_nursery, resolve
 from voxloop.providers import Provider
@@ -56,6 +58,31 @@ async def open_session(
 
     **Cancellation:** what was opened is closed.
     """
+    # What it takes to open one is not kept for as long as it is open.
+    async with open_nursery() as nursery:
+        runner, before = await _connected(
+            nursery, agent, config, provider, model_config, context, initial_items
+        )
+        session = Session(runner)
+        try:
+            runner.start()
+            for item in before:
+                runner.command(inputs.AddItem(item, None, False, time.monotonic()))
+            yield session
+        finally:
+            await runner.aclose()
+
+
+async def _connected(
+    nursery: trio.Nursery,
+    agent: Agent,
+    config: RunConfig | None,
+    provider: Provider | None,
+    model_config: ModelConfig | None,
+    context: object,
+    initial_items: Sequence[rt.Item | Mapping[str, object]],
+) -> tuple[Runner, list[rt.Item]]:
+    """Check what was given and make the first connection; with the items to begin with."""
     settings, target = check_opening(agent, config, model_config, provider, initial_items)
     chosen = provider if provider is not None else own_provider(target)
     if provider is not None and (target.api_key is not None or target.key_header != BEARER):
@@ -73,25 +100,17 @@ async def open_session(
     )
     where = target.target(agent.model)
     began = time.monotonic()
-    async with open_nursery() as nursery:
-        connector = Connector(chosen, where, target.reconnect)
-        runner = Runner(state, connector, nursery, run_context)
-        await runner.connect()
-        session = Session(runner)
-        runner.observer.started(
-            model=where.model,
-            agent=agent.name,
-            connect_seconds=time.monotonic() - began,
-            transport=runner.transport,
-            attempts=connector.attempts,
-        )
-        try:
-            runner.start()
-            for item in before:
-                runner.command(inputs.AddItem(item, None, False, time.monotonic()))
-            yield session
-        finally:
-            await runner.aclose()
+    connector = Connector(chosen, where, target.reconnect)
+    runner = Runner(state, connector, nursery, run_context)
+    await runner.connect()
+    runner.observer.started(
+        model=where.model,
+        agent=agent.name,
+        connect_seconds=time.monotonic() - began,
+        transport=runner.transport,
+        attempts=connector.attempts,
+    )
+    return runner, before
 
 
 def own_provider(target: ModelConfig) -> Provider:

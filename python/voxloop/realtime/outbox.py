@@ -47,15 +47,29 @@ class Outbox:
             which spares a frame the way through another task.
     """
 
+    __slots__ = (
+        "_append",
+        "_bytes",
+        "_closed",
+        "_direct",
+        "_drained",
+        "_filled",
+        "_queue",
+        "_row",
+        "_writer",
+    )
+
     def __init__(self, transport: object = None) -> None:
         self._direct = transport.try_send if isinstance(transport, Direct) else None
         self._append = transport.try_append if isinstance(transport, DirectSound) else None
-        self._queue: deque[str] = deque()
+        # Most sessions never need what is None here: it is made when a frame has to wait.
+        self._queue: deque[str] | None = None
         self._bytes = 0
         self._row = 0
-        self._filled = trio.Event()
-        self._drained = trio.Event()
+        self._filled: trio.Event | None = None
+        self._drained: trio.Event | None = None
         self._closed = False
+        self._writer: Callable[[], None] | None = None
 
     @property
     def waiting(self) -> int:
@@ -65,14 +79,33 @@ class Outbox:
     @property
     def depth(self) -> int:
         """Frames that are not sent yet."""
-        return len(self._queue)
+        return len(self._queue) if self._queue else 0
+
+    def write_by(self, begin: Callable[[], None] | None) -> None:
+        """Have ``begin`` start the task that calls `run`, once there is a frame that waits.
+
+        Without one, which is so at first and again with None, frames wait.
+        """
+        self._writer = begin
+        if self._queue:
+            self._begin()
+
+    def _begin(self) -> None:
+        begin, self._writer = self._writer, None
+        if begin is not None:
+            begin()
 
     def put(self, data: str) -> None:
         """Send a frame at once if that can be, else queue it."""
-        if not self._closed and (self._queue or not self._sent(data)):
-            self._queue.append(data)
-            self._bytes += len(data)
+        if self._closed or not (self._queue or not self._sent(data)):
+            return
+        if self._queue is None:
+            self._queue = deque()
+        self._queue.append(data)
+        self._bytes += len(data)
+        if self._filled is not None:
             self._filled.set()
+        self._begin()
 
     def append(self, data: bytes) -> bool:
         """Send a piece of the user's audio at once; False if it is to go the way of all frames."""
@@ -99,15 +132,22 @@ class Outbox:
         self._row = (self._row + 1) % IN_A_ROW
         await (cancellation_point() if self._row and not self._queue else checkpoint())
         while self._bytes > ROOM_BYTES and not self._closed:
-            self._drained = trio.Event()
+            if self._drained is None:
+                self._drained = trio.Event()
             await self._drained.wait()
 
     def close(self) -> None:
         """Forget what was not sent and let everyone go."""
         self._closed = True
-        self._queue.clear()
+        if self._queue:
+            self._queue.clear()
         self._bytes = 0
-        self._drained.set()
+        self._let_in()
+
+    def _let_in(self) -> None:
+        if self._drained is not None:
+            self._drained.set()
+            self._drained = None
 
     async def run(self, send: Callable[[str], Awaitable[None]]) -> None:
         """Send until cancelled. A frame leaves the queue once it is sent.
@@ -124,4 +164,4 @@ class Outbox:
                 self._queue.popleft()
                 self._bytes -= len(data)
             if self._bytes <= ROOM_BYTES:
-                self._drained.set()
+                self._let_in()

@@ -104,12 +104,12 @@ def append(ring: Ring, data: bytes) -> Ring:
     """Keep audio that is sent now; small pieces are joined, and packed once they are whole."""
     pieces = ring.pieces
     last = pieces[-1] if pieces else None
-    if not isinstance(last, bytes):
-        pieces = (*pieces, data)
-    elif len(last) + len(data) <= PIECE_BYTES:
-        pieces = (*pieces[:-1], last + data)
+    if isinstance(last, bytes) and len(last) + len(data) <= PIECE_BYTES:
+        pieces = (*pieces[:-1], _packed(last + data))
+    elif isinstance(last, bytes):
+        pieces = (*pieces[:-1], Packed(last), _packed(data))
     else:
-        pieces = (*pieces[:-1], Packed(last), data)
+        pieces = (*pieces, _packed(data))
     longer = Ring(
         limit=ring.limit,
         said=ring.said,
@@ -269,6 +269,11 @@ def _without(pieces: tuple[Piece, ...], count: int) -> tuple[Piece, ...]:
     if count == 0 or index == len(pieces):
         return pieces[index:]
     return (_behind(pieces[index], count), *pieces[index + 1 :])
+
+
+def _packed(data: bytes) -> bytes | Packed:
+    """Packed, if it is whole: nothing will be joined to it."""
+    return Packed(data) if len(data) >= PIECE_BYTES else data
 
 
 def _behind(piece: Piece, count: int) -> Piece:

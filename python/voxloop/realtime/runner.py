@@ -116,13 +116,13 @@ class Runner:
 
         **Cancellation:** the attempt is given up.
         """
-        await self._nursery.start(self._connector.first, self)
+        await self._nursery.start(self._connector.first, self, name="voxloop connection")
 
     def start(self) -> None:
         """Tell the server everything, and begin to keep time."""
         self.feed(inputs.Start(time.monotonic(), time.time()))
-        self._connector.begun.set()
-        self._nursery.start_soon(self._timer.run, self)
+        self._connector.begin()
+        self._nursery.start_soon(self._timer.run, self, name="voxloop timer")
 
     @property
     def transport(self) -> RealtimeTransport | None:

@@ -7,7 +7,7 @@ import os
 import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -201,8 +201,7 @@ class Session(SessionView):
         await self._runner.room()
         self._runner.command(inputs.Interrupt(time.monotonic()))
 
-    @asynccontextmanager
-    async def attach(
+    def attach(
         self,
         source: Source | None = None,
         sink: Sink | None = None,
@@ -210,7 +209,7 @@ class Session(SessionView):
         local_vad: LocalVad | None = None,
         frame_ms: int = 20,
         keep_seconds: int = 30,
-    ) -> AsyncIterator[Media]:
+    ) -> AbstractAsyncContextManager[Media]:
         """Let sound flow between the connection, a source and a sink, without this thread.
 
         While the block is open, sound goes from the source to the server and from the server to
@@ -240,8 +239,7 @@ class Session(SessionView):
         """
         check_sink(self._runner.state.config, sink)
         options = AttachOptions(local_vad, frame_ms, keep_seconds)
-        async with attached(self._runner, source, sink, options) as media:
-            yield media
+        return attached(self._runner, source, sink, options)
 
     def report_playback(self, item_id: str, played_ms: float) -> None:
         """Say how much of a message was played, in all.

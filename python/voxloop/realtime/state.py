@@ -330,18 +330,18 @@ class State(Struct, frozen=True, kw_only=True):
     reconnect: Reconnect
     ring: Ring
     ids: int = 0
-    line: Line = field(default_factory=Line)
-    backlog: Backlog = field(default_factory=Backlog)
+    line: Line = Line()
+    backlog: Backlog = Backlog()
     link: Link = field(default_factory=Link)
     turn: Turn = field(default_factory=Turn)
     input: InputBuffer = field(default_factory=InputBuffer)
     sequencer: Sequencer = field(default_factory=Sequencer)
     playback: Playback = field(default_factory=Playback)
-    media: MediaState = field(default_factory=MediaState)
-    tools: ToolState = field(default_factory=ToolState)
+    media: MediaState = MediaState()
+    tools: ToolState = ToolState()
     history: History = field(default_factory=History)
     latency: Ledger = field(default_factory=Ledger)
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = Usage()
     gates: Mapping[str, Gated] = field(default_factory=dict)
     spent: Mapping[str, Usage] = field(default_factory=dict)
     images: Images = field(default_factory=Images)

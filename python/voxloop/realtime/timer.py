@@ -38,33 +38,40 @@ class Timed(Protocol):
 class Timer:
     """Feeds a `Tick` when the reducer wants one, and has the pings looked at now and then."""
 
+    __slots__ = ("_rest", "_sooner", "_when")
+
     def __init__(self) -> None:
         self._when: float | None = None
-        self._sooner = trio.Event()
+        self._rest: trio.CancelScope | None = None
+        """In which the task sleeps."""
+        self._sooner = False
 
     def arm(self, when: float | None) -> None:
         """Wake the task only for an earlier time: one that is too early does no harm."""
         if when is not None and (self._when is None or when < self._when):
             self._when = when
-            self._sooner.set()
+            if self._rest is not None:
+                self._sooner = True
+                self._rest.deadline = float("-inf")
 
     async def run(self, runner: Timed) -> None:
         """Keep time until cancelled."""
         early, look = 0.0, time.monotonic() + PING_SECONDS
         while not runner.state.link.over:
-            self._sooner = trio.Event()
+            self._sooner = False
             self._when = reducer.deadline(runner.state)
             now = time.monotonic()
             wait = float("inf") if self._when is None else max(self._when - now, early)
             if self._when is not None:
                 self._when = now + wait
-            with trio.move_on_after(max(0.0, min(wait, look - now))) as scope:
-                await self._sooner.wait()
+            with trio.move_on_after(max(0.0, min(wait, look - now))) as self._rest:
+                await trio.sleep_forever()
+            self._rest = None
             early, now = 0.0, time.monotonic()
             if now >= look:
                 look = now + PING_SECONDS
                 runner.pinged()
-            if not scope.cancelled_caught:
+            if self._sooner:
                 continue
             when = reducer.deadline(runner.state)
             if when is not None and when > now and runner.state.turn.shown == "speaking":

@@ -127,8 +127,9 @@ class OpenAI:
     def realtime(self, target: RealtimeTarget) -> AbstractAsyncContextManager[RealtimeTransport]:
         """Open a realtime connection; leaving the block closes it.
 
-        Entering raises `ConfigError`, `AuthenticationError`, `RateLimited`, `QuotaExceeded`,
-        `HandshakeRejected` or another `NetworkError`.
+        Raises `ConfigError` for a target that cannot be used; entering the block raises that,
+        `AuthenticationError`, `RateLimited`, `QuotaExceeded`, `HandshakeRejected` or another
+        `NetworkError`.
         """
         return open_realtime(self._endpoint, target)
 

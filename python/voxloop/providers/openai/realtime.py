@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 
 from voxloop import net
 from voxloop._errors import ConfigError, HandshakeRejected
@@ -14,10 +15,9 @@ from voxloop.providers.openai.models import REALTIME_MODEL
 from voxloop.providers.protocols import RealtimeTarget, RealtimeTransport
 
 
-@asynccontextmanager
-async def open_realtime(
+def open_realtime(
     endpoint: Endpoint, target: RealtimeTarget
-) -> AsyncIterator[RealtimeTransport]:
+) -> AbstractAsyncContextManager[RealtimeTransport]:
     """Connect to the realtime API; leaving the block closes the connection.
 
     Headers of ``target`` replace ours of the same name. When they bring credentials of their own
@@ -34,7 +34,7 @@ async def open_realtime(
     """
     if target.call_id is not None and target.model is not None:
         raise ConfigError("a call has its model already; give either call_id or model")
-    async with connect(
+    return connect(
         endpoint,
         url=target.url,
         model=target.model or REALTIME_MODEL,
@@ -43,12 +43,10 @@ async def open_realtime(
         headers=target.headers,
         transport=target.transport,
         decode_audio=True,
-    ) as socket:
-        yield socket
+    )
 
 
-@asynccontextmanager
-async def connect(
+def connect(
     endpoint: Endpoint,
     *,
     url: str | None = None,
@@ -59,7 +57,7 @@ async def connect(
     headers: Mapping[str, str | Secret] | None = None,
     transport: WebSocketOptions | None = None,
     decode_audio: bool = False,
-) -> AsyncIterator[RealtimeTransport]:
+) -> AbstractAsyncContextManager[RealtimeTransport]:
     """Open the WebSocket; see `open_realtime`.
 
     A key from a function is asked for each time, and once more when the server refused it.
@@ -70,27 +68,53 @@ async def connect(
         url=url, model=model, call_id=call_id, intent=intent, more=query
     )
     options = endpoint.way.given_to(transport or WebSocketOptions())
-    own = {name.lower() for name in (headers or {})}
-    own |= {name.lower() for name in endpoint.more_headers}
-    known = own & {"authorization", "api-key", endpoint.key_header.lower()}
-    key = None if known else await endpoint.key()
-    again = key is not None and callable(endpoint.api_key)
-    async with AsyncExitStack() as stack:
+    return _Block(endpoint, address, headers or {}, options, decode_audio)
+
+
+class _Block:
+    """The block of a connection; what it was opened with is not kept for as long as it is open."""
+
+    __slots__ = ("_given", "_opened")
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        address: str,
+        headers: Mapping[str, str | Secret],
+        options: WebSocketOptions,
+        decode_audio: bool,
+    ) -> None:
+        self._given = endpoint, address, headers, options, decode_audio
+
+    async def __aenter__(self) -> RealtimeTransport:
+        endpoint, address, headers, options, decode_audio = self._given
+        del self._given
+        own = {name.lower() for name in headers}
+        own |= {name.lower() for name in endpoint.more_headers}
+        known = own & {"authorization", "api-key", endpoint.key_header.lower()}
+        key = None if known else await endpoint.key()
+        again = key is not None and callable(endpoint.api_key)
         while True:
-            merged = merge_headers(endpoint.headers(key), headers or {})
+            merged = merge_headers(endpoint.headers(key), headers)
             try:
-                opening = net.open_websocket(
+                self._opened = net.open_websocket(
                     address,
                     headers=merged,
                     options=options,
                     decode_audio=decode_audio,
                 )
-                socket = await stack.enter_async_context(opening)
-                break
+                return await self._opened.__aenter__()
             except HandshakeRejected as rejected:
                 status, error = rejected.status, error_from_handshake(rejected, key=key)
             if status != 401 or not again:
                 raise error  # outside of the handler: the original may quote the key
             again = False
             key = await endpoint.key()
-        yield socket
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return await self._opened.__aexit__(kind, failure, traceback)

@@ -14,7 +14,7 @@ use crate::tls::TlsConfig;
 
 /// Bytes read from the socket at once. The protocol library fills as many with zeros before each
 /// read, so that they are resident for every connection; under TLS a read is no system call.
-const READ_BUFFER: usize = 4 * 1024;
+const READ_BUFFER: usize = 2 * 1024;
 /// Bytes written to the socket at once.
 const WRITE_BUFFER: usize = 16 * 1024;
 /// The protocol library sets this much address space aside for a frame that claims to be as large.
@@ -117,6 +117,13 @@ impl WsConfig {
             ));
         }
         Ok(Plan { target, proxy, headers, secrets: Secrets::of(&self.headers) })
+    }
+
+    /// Lets go of what is of no use to a connection that is open.
+    pub(crate) fn forget_opening(&mut self) {
+        (self.url, self.headers, self.subprotocols) = Default::default();
+        self.tls = TlsConfig::default();
+        self.proxy = ProxyChoice::default();
     }
 
     /// The limits, as the protocol library wants them.

@@ -87,7 +87,7 @@ impl Keepalive {
             let number = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
             self.ask.notify_one();
             if let Some(timeout) = self.timeout
-                && !self.is_answered(number, timeout, counters).await
+                && !Box::pin(self.is_answered(number, timeout, counters)).await
             {
                 return NetError::Timeout { phase: Phase::Ping, after: timeout };
             }

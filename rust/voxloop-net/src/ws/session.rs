@@ -30,26 +30,18 @@ const LAST_ANSWERS: Duration = Duration::from_millis(100);
 pub(crate) async fn run<M>(
     host: &'static Host,
     link: &Arc<Link<M>>,
-    config: Box<WsConfig>,
+    mut config: Box<WsConfig>,
     plan: Box<Plan>,
     mut going_down: GoingDown,
 ) -> Result<(), NetError> {
-    let begun = monotonic_ns();
     // A task has room for the largest of its steps as long as it lives; this one is over soon.
-    let opening = Box::pin(connect(host, &config, &plan, &link.counters.meter));
-    let (ws, upgraded) = tokio::select! {
-        opened = opening => opened?,
-        () = link.close_asked.notified() => {
-            return Err(NetError::unclean("closed by the caller before it was open"));
-        }
-        () = going_down.asked() => return Err(NetError::unclean("the process is ending")),
-    };
-    announce(link, upgraded, begun).await;
+    let ws = Box::pin(open(host, link, &config, &plan, &mut going_down)).await?;
+    config.forget_opening();
+    let Plan { secrets, .. } = *plan;
     let (mut sink, mut stream) = ws.split();
     let keepalive = Keepalive::new(config.ping_interval, config.ping_timeout);
     let end = {
-        let secrets = &plan.secrets;
-        let reading = pin!(reader::read_all(&mut stream, link, &keepalive, secrets, &config));
+        let reading = pin!(reader::read_all(&mut stream, link, &keepalive, &secrets, &config));
         let writing = pin!(write_then_look(&mut sink, link, &keepalive));
         let judging = pin!(judge(link, &keepalive, config.close_timeout, &mut going_down));
         let mut writing = Apart::new(writing);
@@ -72,6 +64,25 @@ pub(crate) async fn run<M>(
     Err(end)
 }
 
+async fn open<M>(
+    host: &'static Host,
+    link: &Link<M>,
+    config: &WsConfig,
+    plan: &Plan,
+    going_down: &mut GoingDown,
+) -> Result<Ws, NetError> {
+    let begun = monotonic_ns();
+    let (ws, upgraded) = tokio::select! {
+        opened = connect(host, config, plan, &link.counters.meter) => opened?,
+        () = link.close_asked.notified() => {
+            return Err(NetError::unclean("closed by the caller before it was open"));
+        }
+        () = going_down.asked() => return Err(NetError::unclean("the process is ending")),
+    };
+    announce(link, upgraded, begun).await;
+    Ok(ws)
+}
+
 async fn announce<M>(link: &Link<M>, upgraded: Upgraded, begun: u64) {
     let open = WsItem::Open {
         status: upgraded.status,
@@ -89,7 +100,8 @@ async fn write_then_look<M>(
     keepalive: &Keepalive,
 ) -> Error {
     let error = writer::write_all(sink, link, keepalive).await;
-    sleep(LAST_LOOK).await;
+    // Here and below: what is seldom waited for has its room when it is.
+    Box::pin(sleep(LAST_LOOK)).await;
     error
 }
 
@@ -121,7 +133,7 @@ async fn close_deadline<M>(
             }
         }
     }
-    sleep(limit).await;
+    Box::pin(sleep(limit)).await;
     NetError::Timeout { phase: Phase::Close, after: limit }
 }
 
