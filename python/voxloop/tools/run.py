@@ -6,11 +6,11 @@ import inspect
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from types import CoroutineType, FunctionType
 from typing import Any, Literal, TypeAlias, cast
 
 import trio
+from msgspec import Struct
 
 from voxloop._errors import ToolError
 from voxloop.tools.context import RunContext
@@ -27,8 +27,7 @@ ToolStatus: TypeAlias = Literal["ok", "error", "timeout", "rejected"]
 """What a call came to; a call that a person or a guardrail stopped is rejected."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolOutcome:
+class ToolOutcome(Struct, frozen=True):
     """What a call came to.
 
     Attributes:
@@ -88,9 +87,7 @@ async def run_tool(
     **Cancellation:** a coroutine handler is cancelled; a synchronous one follows
     ``tool.on_cancel``. Nothing else is ever raised, except by `on_start`.
     """
-    run = ToolRun(
-        tool, arguments, context, limiter=limiter, formatter=formatter, on_start=on_start
-    )
+    run = ToolRun(tool, arguments, context, limiter=limiter, formatter=formatter, on_start=on_start)
     with trio.CancelScope() as scope:
         await run.work(scope)
     return await run.finish()
