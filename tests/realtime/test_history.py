@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
 from support.realtime_driver import Driver
 from voxloop.realtime import ErrorEvent, HistoryEvent, TranscriptEvent
+from voxloop.realtime.history import HistoryItem, HistoryPart
 
 
 def message(item_id: str, role: str = "user", **fields: object) -> dict[str, object]:
@@ -210,3 +212,22 @@ def test_items_that_each_follow_the_other_stand_in_some_order() -> None:
         item = {"id": name, "type": "message", "role": "user", "content": []}
         d.server("conversation.item.added", item=item, previous_item_id=previous)
     assert sorted(entry.id for entry in d.state.history.items) == ["a", "b", "c"]
+
+
+def test_entries_are_the_same_whichever_item_holds_the_output() -> None:
+    known: dict[str, Any] = {
+        "id": "a", "type": "function_call", "role": None, "status": "completed",
+        "content": (HistoryPart(type="text", text="x"),), "name": "look", "call_id": "c",
+        "arguments": "{}", "output": "blue", "heard_ms": 1, "received_ms": 2.0,
+        "previous_id": "b",
+    }  # fmt: skip
+    entry = HistoryItem(**known)
+    assert {*known, "output_id"} == set(entry.__struct_fields__)
+    other = HistoryItem(**known, output_id="o")
+    assert entry == other
+    assert hash(entry) == hash(other)
+    for name in known:
+        assert entry != HistoryItem(**{**known, name: "else"}), name
+    assert "output='blue'" in repr(entry)
+    assert "previous_id" not in repr(entry)
+    assert entry != "a"

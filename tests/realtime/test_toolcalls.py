@@ -16,6 +16,7 @@ from voxloop.realtime import (
     effects,
     inputs,
 )
+from voxloop.realtime.toolcalls import KEPT_CALLS, LATEST_CALLS
 from voxloop.tools import Tool, tool
 
 
@@ -283,3 +284,50 @@ def test_the_history_holds_the_call_with_its_output() -> None:
         "blue",
         "completed",
     )
+
+
+def test_a_call_that_comes_again_much_later_is_still_known() -> None:
+    d = Driver(AGENT).start()
+    for number in range(2 * KEPT_CALLS):
+        response, call_id = f"r{number}", f"c{number}"
+        d.created(response)
+        d.call("note", '{"text": "x"}', call_id, response)
+        d.done(response)
+        d.finish(call_id)
+    tools = d.state.tools
+    assert len(tools.calls) <= LATEST_CALLS
+    assert len(tools.past) == KEPT_CALLS
+    d.clear()
+    for back in (1, LATEST_CALLS, KEPT_CALLS):
+        d.call("note", '{"text": "x"}', f"c{2 * KEPT_CALLS - back}")
+    assert not d.did(effects.RunTool)
+    d.call("note", '{"text": "x"}', "c0")  # nobody remembers
+    assert len(d.did(effects.RunTool)) == 1
+
+
+def test_the_calls_of_a_response_that_runs_stay_at_hand() -> None:
+    d = responding()
+    many = LATEST_CALLS + 5
+    for number in range(many):
+        d.call("look", '{"place": "sea"}', f"c{number}")
+        d.finish(f"c{number}")
+    assert len(d.state.tools.calls) == many
+    assert not d.state.tools.past
+    d.call("look", '{"place": "hill"}', "c0")  # other content under an id that is known
+    assert isinstance(d.of(ErrorEvent)[-1].error, ModelBehaviorError)
+
+
+def test_what_the_application_has_answered_long_ago_cannot_be_answered_again() -> None:
+    d = responding()
+    d.call("lookup_order", "{}", "first")
+    d.feed(inputs.Answer("first", "sent", d.at))
+    d.done()
+    for number in range(LATEST_CALLS + 1):
+        d.created(f"s{number}")
+        d.call("note", "{}", f"n{number}", f"s{number}")
+        d.finish(f"n{number}")
+        d.done(f"s{number}")
+    assert "first" in d.state.tools.past
+    d.feed(inputs.Answer("first", "again", d.at))
+    (refused,) = d.did(effects.Refuse)
+    assert "answered already" in str(refused.error)

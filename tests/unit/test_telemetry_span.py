@@ -81,3 +81,16 @@ async def test_tasks_and_threads_lie_within_the_block_that_began_them() -> None:
 def test_what_is_no_trace_id_is_refused(wrong: str) -> None:
     with pytest.raises(ConfigError, match="trace_id"), telemetry.span("shop.day", trace_id=wrong):
         pass
+
+
+def test_a_span_may_be_begun_when_it_is_asked_for() -> None:
+    outer = telemetry.Later(telemetry.Span.begin())
+    inner = telemetry.Later(outer)
+    with telemetry.within(inner):
+        found = telemetry.current_span()
+        assert found is telemetry.current_span() is inner.span
+        with telemetry.span("shop.lookup") as lookup:
+            pass
+    assert telemetry.current_span() is None
+    assert (found.parent_id, found.trace_id) == (outer.span.span_id, outer.span.trace_id)
+    assert lookup.parent_id == found.span_id

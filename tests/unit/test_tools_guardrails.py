@@ -197,6 +197,27 @@ async def test_tool_guardrails_stand_around_the_call() -> None:
     assert await run('{"place": "Rome"}') == ("[removed]", "rejected")
 
 
+async def test_the_time_of_a_tool_is_not_that_of_its_guardrails() -> None:
+    async def slow(context: Any, subject: Any, text: str) -> GuardrailResult:
+        await trio.sleep(0.3)
+        return GuardrailResult.reject("Looked at.") if text == "late" else GuardrailResult.allow()
+
+    @tool(
+        timeout=0.1,
+        input_guardrails=[ToolInputGuardrail(function=slow)],
+        output_guardrails=[ToolOutputGuardrail(function=slow)],
+    )
+    async def look() -> str:
+        try:
+            await trio.sleep_forever()
+        except trio.Cancelled:
+            return "late"  # its time is over, and it has an answer all the same
+        return ""
+
+    outcome = await run_tool(look, "{}", context=CONTEXT)
+    assert (outcome.output, outcome.status) == ("Looked at.", "rejected")
+
+
 async def test_a_tool_guardrail_that_raises_ends_the_run() -> None:
     def stop(context: Any, subject: Any, text: str) -> GuardrailResult:
         return GuardrailResult.trip("That is enough.")

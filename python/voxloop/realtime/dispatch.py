@@ -27,7 +27,7 @@ def called(step: Step, item: rt.Item, response_id: str) -> None:
     if not call_id:
         step.error(ModelBehaviorError(f"the model called {name!r} without a call_id; ignored"))
         return
-    seen = step.state.tools.calls.get(call_id)
+    seen = step.state.tools.known(call_id)
     if seen is not None:
         if (seen.name, seen.arguments) != (name, arguments):
             text = f"the call_id {call_id!r} came twice with other content; ignored"

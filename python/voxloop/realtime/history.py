@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from voxloop.realtime.parts import replace
+from msgspec import Struct, field
+from msgspec.structs import replace
+
 from voxloop.wire import realtime as rt
 
 Change: TypeAlias = Literal["added", "updated", "deleted"]
@@ -23,8 +24,7 @@ MAX_PARTS = 256
 _TEXT = frozenset({"input_text", "output_text", "text"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryPart:
+class HistoryPart(Struct, frozen=True, kw_only=True):
     """One part of a message.
 
     Attributes:
@@ -38,8 +38,7 @@ class HistoryPart:
     image_url: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryItem:
+class HistoryItem(Struct, frozen=True, kw_only=True, eq=False):
     """One entry of the conversation.
 
     Attributes:
@@ -69,8 +68,34 @@ class HistoryItem:
     output: str | None = None
     heard_ms: int | None = None
     received_ms: float | None = None
-    previous_id: str | None = field(default=None, repr=False)
-    output_id: str | None = field(default=None, repr=False, compare=False)
+    previous_id: str | None = None
+    output_id: str | None = None
+
+    # Which item of the server holds the output tells no entry from another. What changes first
+    # comes first: entries are compared each time that the server speaks of one.
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, HistoryItem):
+            return NotImplemented
+        return (
+            self.id == other.id
+            and self.status == other.status
+            and self.content == other.content
+            and self.arguments == other.arguments
+            and self.output == other.output
+            and self.previous_id == other.previous_id
+            and self.heard_ms == other.heard_ms
+            and self.received_ms == other.received_ms
+            and (self.type, self.role) == (other.type, other.role)
+            and (self.name, self.call_id) == (other.name, other.call_id)
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.id, self.type, self.status, self.content, self.arguments, self.output))
+
+    def __repr__(self) -> str:
+        hidden = ("previous_id", "output_id")
+        names = (name for name in self.__struct_fields__ if name not in hidden)
+        return f"HistoryItem({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
     @property
     def text(self) -> str:
@@ -78,8 +103,7 @@ class HistoryItem:
         return "".join(part.text or "" for part in self.content)
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(Struct, frozen=True, eq=False):
     """Items in order, and what is known of unfinished parts.
 
     Attributes:
@@ -92,8 +116,15 @@ class History:
 
     items: tuple[HistoryItem, ...] = ()
     drafts: Mapping[Key, str] = field(default_factory=dict)
-    places: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
-    awaited: set[str] = field(default_factory=set, repr=False, compare=False)
+    places: dict[str, int] = field(default_factory=dict)
+    awaited: set[str] = field(default_factory=set)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, History):
+            return NotImplemented
+        return self.items == other.items and self.drafts == other.drafts
+
+    __hash__ = None  # type: ignore[assignment]  # drafts are a dict
 
     def find(self, item_id: str) -> int | None:
         """Index of the item of this id."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
-
-from voxloop.realtime.parts import replace
+from msgspec.structs import replace
 
 KEPT_TURNS = 100
 """Turns that `Session.metrics` remembers."""
@@ -27,8 +25,7 @@ Mark: TypeAlias = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnMetrics:
+class TurnMetrics(Struct, frozen=True, kw_only=True):
     """One turn, from the end of the user's speech to the end of the answer.
 
     Attributes:

@@ -32,7 +32,7 @@ from voxloop.realtime.events import (
 from voxloop.realtime.quick import Row
 from voxloop.realtime.state import State
 from voxloop.realtime.telephone import FORMATS, WireFormat
-from voxloop.telemetry import Span
+from voxloop.telemetry import Later, Span
 
 AUDIO_SENT = "realtime.audio.sent"
 PCM16 = FORMATS["pcm16"]
@@ -76,9 +76,8 @@ class Observer:
         self._form = form
         self._totals = Totals(started_at)
         self._heard: tuple[str, ...] = ()
-        # Made when they are asked for: of most responses no one does.
-        self._responses: dict[str, Span | None] = {}
-        self._calls: dict[str, Span] = {}
+        self._responses: dict[str, Later] = {}
+        self._calls: dict[str, Later] = {}
         self._start: tuple[dict[str, float], dict[str, object]] | None = None
         self._delay = 0.0
         self._pongs = 0
@@ -261,20 +260,17 @@ class Observer:
             case _:
                 pass
 
-    def call_span(self, call_id: str, response_id: str = "") -> Span:
+    def call_span(self, call_id: str, response_id: str = "") -> Later:
         """The span of a call, which lies within that of its response."""
         found = self._calls.get(call_id)
         if found is None:
-            found = self._calls[call_id] = Span.begin(self._response_span(response_id))
+            around = self._responses.get(response_id, self.span)
+            found = self._calls[call_id] = Later(around)
         return found
 
     def _response_span(self, response_id: str) -> Span:
-        if response_id not in self._responses:
-            return self.span
-        found = self._responses[response_id]
-        if found is None:
-            found = self._responses[response_id] = Span.begin(self.span)
-        return found
+        found = self._responses.get(response_id)
+        return self.span if found is None else found.span
 
     def _called(self, event: ToolCallEvent, state: State) -> None:
         if not telemetry.enabled("realtime.tool.call"):
@@ -289,11 +285,11 @@ class Observer:
                 "agent": (state.agent.current if call is None else call.agent).agent.name,
                 "needs_approval": event.needs_approval,
             },
-            self.call_span(event.call_id, "" if call is None else call.response_id),
+            self.call_span(event.call_id, "" if call is None else call.response_id).span,
         )
 
     def _answered(self, event: ToolResultEvent) -> None:
-        span = self._calls.pop(event.call_id, None)
+        call = self._calls.pop(event.call_id, None)
         if telemetry.enabled("realtime.tool.result"):
             self._tell(
                 "realtime.tool.result",
@@ -302,12 +298,12 @@ class Observer:
                     "output_bytes": len(event.output.encode(errors="replace")),
                 },
                 {"tool": event.name, "call_id": event.call_id, "outcome": event.status},
-                span,
+                None if call is None else call.span,
             )
 
     def _response_started(self, event: AgentStartEvent, state: State) -> None:
         self._totals.responses += 1
-        self._responses[event.response_id] = None
+        self._responses[event.response_id] = Later(self.span)
         if telemetry.enabled("realtime.response.start"):
             track = state.turn.responses.get(event.response_id)
             measured: dict[str, float] = {"system_time": time.time()}

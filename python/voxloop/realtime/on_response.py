@@ -42,8 +42,8 @@ def created(step: Step, event: rt.ResponseCreated) -> None:
     response_id = event.response.id or ""
     if response_id in step.state.turn.responses or response_id in step.state.turn.over:
         return
-    outside = _outside(step, event.response)
     state, turn = step.state.sequencer, step.state.turn
+    outside = _outside(step, event.response) if turn.outside else None
     waiting, beside, params = turn.outside, turn.beside, None
     asked_at = state.sent.asked_at if state.sent is not None else None
     if outside is not None:
@@ -56,7 +56,7 @@ def created(step: Step, event: rt.ResponseCreated) -> None:
         by=step.state.agent.current,
         in_conversation=outside is None,
         params=params,
-        metadata=_metadata(event.response),
+        metadata=_metadata(event.response) if event.response.metadata else {},
         asked_at=asked_at,
         created_at=step.at,
     )
@@ -81,7 +81,8 @@ def created(step: Step, event: rt.ResponseCreated) -> None:
     )
     if outside is not None:
         return
-    toolcalls.covered(step)
+    if step.state.tools.when_idle:
+        toolcalls.covered(step)
     moments.began(step)
     if state.cancel_on_start:
         responses.mute(step, [response_id])
@@ -89,17 +90,13 @@ def created(step: Step, event: rt.ResponseCreated) -> None:
 
 
 def _metadata(response: rt.Response) -> dict[str, str]:
-    given = response.metadata
-    if not given:
-        return {}
+    given = response.metadata or {}
     return {name: text for name, text in given.items() if name != responses.TAG}
 
 
 def _outside(step: Step, response: rt.Response) -> str | None:
     """The request outside the conversation that this response answers, None if it is inside."""
     waiting = step.state.turn.outside
-    if not waiting:
-        return None
     tag = (response.metadata or {}).get(responses.TAG)
     if tag in waiting:
         return tag

@@ -93,7 +93,12 @@ def step(state: State, given: inputs.Input) -> tuple[State, tuple[Effect, ...]]:
     if state.link.over:
         return state, ()
     work = Step(state, given.at)
-    _INPUTS[type(given)](work, given)
+    if type(given) is inputs.Received:
+        _received(work, given)
+        if work.state is state and not work.effects:
+            return state, ()  # it said nothing new; what is due by now, a `Tick` brings up
+    else:
+        _INPUTS[type(given)](work, given)
     _settle(work)
     return work.state, tuple(work.effects)
 
@@ -104,7 +109,7 @@ def deadline(state: State) -> float | None:
         return None
     times = [state.sequencer.expected_until, line.deadline(state), _silent_at(state)]
     calls = state.tools.calls
-    for batch in state.tools.batches.values():  # the calls are hundreds of answered ones
+    for batch in state.tools.batches.values():  # most of the calls are answered
         times += [calls[call_id].deadline for call_id in batch.open]
     if state.link.pending:
         times += [update.deadline for update in state.link.pending if update.handover is not None]
@@ -168,7 +173,6 @@ def _start(work: Step, given: inputs.Start) -> None:
 
 
 _INPUTS: Final[dict[type[object], _Handler]] = {
-    inputs.Received: _received,
     inputs.Sound: _sound,
     inputs.SoundTaken: on_media.taken,
     inputs.MediaAttached: on_media.attached,
@@ -227,8 +231,8 @@ def _settle(work: Step) -> None:
         ledger = playback.pruned(state.playback, work.at, frozenset(state.turn.responses))
         if ledger is not state.playback:
             work.update(playback=ledger)
-    thinking = state.sequencer.busy or bool(state.gates) or _holding(state)
-    calling = state.tools.running
+    thinking = state.sequencer.busy or bool(state.gates) or (bool(state.holds) and _holding(state))
+    calling = bool(state.tools.batches) and state.tools.running
     if not thinking and not calling:
         turns, over = latency.finish(state.latency)
         if over is not None:
@@ -259,7 +263,7 @@ def _note_audio(work: Step, fresh_at: float) -> None:
 
 def _holding(state: State) -> bool:
     """Whether sound waits for the output guardrails."""
-    return bool(state.holds) and any(hold.sounds for hold in state.holds.values())
+    return any(hold.sounds for hold in state.holds.values())
 
 
 def _state(state: State, at: float, *, thinking: bool, calling: bool) -> AgentState:
@@ -267,7 +271,7 @@ def _state(state: State, at: float, *, thinking: bool, calling: bool) -> AgentSt
         return "reconnecting"
     if state.turn.speaking:
         return "user_speaking"
-    if state.playback.playing(at) or _sounding(state):
+    if state.playback.playing(at) or (state.playback.items and _sounding(state)):
         return "speaking"
     if calling:
         return "tool_running"
@@ -276,8 +280,6 @@ def _state(state: State, at: float, *, thinking: bool, calling: bool) -> AgentSt
 
 def _sounding(state: State) -> bool:
     """Whether more sound is to come of what is being said, though all that came may be played."""
-    if not state.playback.items:
-        return False
     running = state.turn.responses
     return any(
         not item.complete and item.response_id in running and item.received_ms > 0

@@ -66,6 +66,8 @@ class Runner:
     """Enters what they carry past this thread."""
     _frames_wanted = False
     """Someone reads or records all frames."""
+    _stepped = False
+    """What is due is to be looked at again."""
     _error: VoxloopError | None = None
     """What ended the session."""
     recordings: tuple[Recording, ...] = ()
@@ -267,6 +269,7 @@ class Runner:
     def feed(self, given: inputs.Input) -> VoxloopError | None:
         """Take one input; the error of a refused command is returned."""
         refused = self._feed(given)
+        self._keep_time()
         self.events.tell()
         return refused
 
@@ -318,8 +321,13 @@ class Runner:
                     self._connector.hang_up(epoch)
                 case effects.End():
                     self._end(effect, given.at)
-        self._timer.arm(reducer.deadline(self.state))
+        self._stepped = True
         return refused
+
+    def _keep_time(self) -> None:
+        if self._stepped:
+            self._stepped = False
+            self._timer.arm(reducer.deadline(self._state))
 
     def _record_user(self, data: bytes, at: float) -> None:
         chunk = self.input_format.decode(data)
@@ -398,6 +406,8 @@ class Runner:
                 _log.exception("a frame of the server could not be handled")
                 failure = ProtocolError("a frame of the server could not be handled; see the log")
                 self.tell(ErrorEvent(error=failure, at=at))
+        if not self.work.begun:  # else it is, once the tool has had its turn
+            self._keep_time()
         return taken
 
     @property

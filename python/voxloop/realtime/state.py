@@ -262,16 +262,22 @@ class ToolState(Struct, frozen=True):
     """All calls that matter: the open ones, and enough of the answered to know repetitions.
 
     Attributes:
-        calls: By call id.
+        calls: By call id; of the answered ones the latest only, since each new call copies them.
+        past: Calls that were answered before those.
         batches: Those of running calls, by response.
         approvals: What was decided so far.
         when_idle: The model is to go on with an output once nobody speaks.
     """
 
     calls: Mapping[str, Call] = field(default_factory=dict)
+    past: Mapping[str, Call] = field(default_factory=dict)
     batches: Mapping[str, Batch] = field(default_factory=dict)
     approvals: Approvals = field(default_factory=Approvals)
     when_idle: bool = False
+
+    def known(self, call_id: str) -> Call | None:
+        """The call of this id, if it is remembered."""
+        return self.calls.get(call_id) or self.past.get(call_id)
 
     @property
     def running(self) -> bool:

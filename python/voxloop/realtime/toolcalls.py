@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import islice
 from typing import Final, get_args
 
 import msgspec
@@ -21,6 +20,8 @@ from voxloop.wire import realtime as rt
 
 KEPT_CALLS = 256
 """Answered calls that are remembered, to know one that comes twice."""
+LATEST_CALLS = 32
+"""Calls that are kept at hand, the open ones aside; those before them are put by together."""
 
 _STATUSES: Final[dict[str, ToolStatus]] = {status: status for status in get_args(ToolStatus)}
 
@@ -47,7 +48,7 @@ def finished(step: Step, result: ToolFinished) -> None:
 
 def answered_by_application(step: Step, command: Answer) -> None:
     """The application answers a call that no function answers."""
-    call = step.state.tools.calls.get(command.call_id)
+    call = step.state.tools.known(command.call_id)
     if call is None or call.kind != "application":
         step.refuse(ConfigError(f"no call {command.call_id!r} waits for the application's answer"))
     elif call.status == "answered":
@@ -189,8 +190,7 @@ def _go_on_beside(step: Step, response_id: str, params: rt.ResponseParams) -> No
 
 def covered(step: Step) -> None:
     """A response of the conversation begins: it sees all outputs that wait for a quiet moment."""
-    if step.state.tools.when_idle:
-        step.update(tools=replace(step.state.tools, when_idle=False))
+    step.update(tools=replace(step.state.tools, when_idle=False))
 
 
 def speak_when_idle(step: Step) -> None:
@@ -226,21 +226,32 @@ def open_call(step: Step, call: Call) -> None:
             beside = (track.params if track is not None else None) or rt.ResponseParams(
                 conversation="none"
             )
-        batch = Batch(over=track is None, beside=beside)
-    batch = replace(batch, open=batch.open | {call.call_id})
+        batch = Batch(frozenset((call.call_id,)), over=track is None, beside=beside)
+    else:
+        batch = replace(batch, open=batch.open | {call.call_id})
     batches = {**tools.batches, call.response_id: batch}
-    calls = {**tools.calls, call.call_id: call}
-    too_many = len(calls) - KEPT_CALLS
-    if too_many > 0:
-        too_many -= sum(len(each.open) for each in batches.values())
-    if too_many > 0:
-        answered = (name for name, old in tools.calls.items() if old.status == "answered")
-        for name in tuple(islice(answered, too_many)):
-            del calls[name]
+    calls, past = {**tools.calls, call.call_id: call}, tools.past
+    if len(calls) > LATEST_CALLS:
+        calls, past = _put_by(calls, past, batches)
     step.update(
-        tools=replace(tools, calls=calls, batches=batches),
+        tools=replace(tools, calls=calls, past=past, batches=batches),
         latency=latency.note(step.state.latency, "tool_call", step.at),
     )
+
+
+def _put_by(
+    calls: Mapping[str, Call], past: Mapping[str, Call], batches: Mapping[str, Batch]
+) -> tuple[dict[str, Call], Mapping[str, Call]]:
+    """Divide the calls anew: what is over is past, but for the calls of a response that is not."""
+    over = {
+        name: call
+        for name, call in calls.items()
+        if call.status == "answered" and call.response_id not in batches
+    }
+    left = {name: call for name, call in calls.items() if name not in over}
+    if over:
+        past = dict(list({**past, **over}.items())[-KEPT_CALLS:])
+    return left, past
 
 
 def put(step: Step, call: Call) -> Call:

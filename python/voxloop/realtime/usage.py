@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from voxloop._errors import ConfigError
 from voxloop.realtime.checks import check_fields
 from voxloop.wire import realtime as rt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(Struct, frozen=True, kw_only=True):
     """Tokens, as the server counted them; cached ones are part of the input.
 
     Attributes:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from copy import deepcopy
 from functools import cached_property
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import trio
 
@@ -26,12 +26,13 @@ from voxloop.realtime.watch import Watch
 from voxloop.tools import (
     RunContext,
     Tool,
+    ToolOutcome,
     approval_needed,
     format_failure,
     is_enabled,
-    run_tool,
     unknown_tool,
 )
+from voxloop.tools.run import ToolRun
 
 KEPT_HOOKS = 1024
 """Calls of hooks that may wait for a slow one; the oldest are left out, and the log says so."""
@@ -95,8 +96,8 @@ class Workshop:
     # Two limits: an abandoned thread keeps its place among the threads, and must not also keep a
     # coroutine tool from starting.
     @cached_property
-    def _slots(self) -> trio.CapacityLimiter:
-        return trio.CapacityLimiter(self._config.tool_concurrency)
+    def _slots(self) -> trio.Semaphore:
+        return trio.Semaphore(self._config.tool_concurrency)
 
     @cached_property
     def _threads(self) -> trio.CapacityLimiter:
@@ -111,7 +112,9 @@ class Workshop:
                     self._ready.take(call, tool)
                     self._ready = None
                 else:  # within what its caller is in: a tool sees the context variables
-                    self._nursery.start_soon(self._run_tool, call, tool)
+                    ready = _Ready()
+                    ready.take(call, tool)
+                    self._nursery.start_soon(self._run_tool, ready)
             case effects.RunHandoff(call=call, handoff=handoff):
                 self._nursery.start_soon(self._run_handoff, call, handoff)
             case effects.Examine(call=call, tool=tool):
@@ -130,48 +133,60 @@ class Workshop:
         self.begun = False
         if self._ready is None:
             self._ready = _Ready()
-            self._nursery.start_soon(self._ready.run, self._run_tool)
+            self._nursery.start_soon(self._run_tool, self._ready)
 
     def _of(self, call: Call) -> RunContext[Any]:
         return call_context(self._context, call)
 
-    async def _run_tool(self, call: Call, tool: Tool) -> None:
-        if tool.on_interrupt != "cancel":
-            await self._ran(call, tool)
-            return
-        with trio.CancelScope() as scope:
-            self._scopes[call.call_id] = scope
-            try:
-                await self._ran(call, tool)
-            finally:
-                del self._scopes[call.call_id]
-
-    async def _ran(self, call: Call, tool: Tool) -> None:
-        context = self._of(call)
-        span = self._owner.observer.call_span(call.call_id, call.response_id)
-        with telemetry.within(span):
-            await self._slot()
-            try:
-                outcome = await run_tool(
-                    tool,
-                    call.arguments,
-                    context=context,
-                    limiter=self._threads,
-                    formatter=self._config.failure,
-                    on_start=self._on_start(call, tool, context),
-                )
-            finally:
+    async def _run_tool(self, ready: _Ready) -> None:
+        job: _Job | None = None
+        try:
+            # Open before the call comes, and closed once its output is told: either would take as
+            # long as a short tool. The outer one is for the user who interrupts.
+            with trio.CancelScope() as stop:
+                with trio.CancelScope() as limit:
+                    call, tool = await ready.called()
+                    if tool.on_interrupt == "cancel":
+                        self._scopes[call.call_id] = stop
+                    await self._slot()
+                    span = self._owner.observer.call_span(call.call_id, call.response_id)
+                    job = _Job(call, tool, self._tool_run(call, tool), span)
+                    with telemetry.within(span):
+                        await job.run.work(limit)
+                        if job.run.outcome is not None:
+                            self._ran(job, job.run.outcome)
+                            return
+                if job is not None:  # as it is whenever there is more to do
+                    with telemetry.within(job.span):
+                        self._ran(job, await job.run.finish())
+        finally:
+            if job is not None:
                 self._slots.release()
-            self._owner.feed(
-                inputs.ToolFinished(
-                    call.call_id,
-                    outcome.output,
-                    outcome.status,
-                    outcome.duration,
-                    time.monotonic(),
-                    fatal=_fatal(outcome.error, tool) if outcome.fatal else None,
-                )
+            if ready.given is not None:
+                self._scopes.pop(ready.given[0].call_id, None)
+
+    def _tool_run(self, call: Call, tool: Tool) -> ToolRun:
+        context = self._of(call)
+        return ToolRun(
+            tool,
+            call.arguments,
+            context,
+            limiter=self._threads,
+            formatter=self._config.failure,
+            on_start=self._on_start(call, tool, context),
+        )
+
+    def _ran(self, job: _Job, outcome: ToolOutcome) -> None:
+        self._owner.feed(
+            inputs.ToolFinished(
+                job.call.call_id,
+                outcome.output,
+                outcome.status,
+                outcome.duration,
+                time.monotonic(),
+                fatal=_fatal(outcome.error, job.tool) if outcome.fatal else None,
             )
+        )
 
     async def _slot(self) -> None:
         # A free one is taken without a turn for others, which the model would wait for.
@@ -249,21 +264,29 @@ class Workshop:
 
 
 class _Ready:
-    """A task that has been begun before there is a call for it; it runs one."""
+    """A call for a task to run; the task may be there before it."""
 
     def __init__(self) -> None:
-        self._given: tuple[Call, Tool] | None = None
+        self.given: tuple[Call, Tool] | None = None
         self._called = trio.Event()
 
     def take(self, call: Call, tool: Tool) -> None:
-        self._given = (call, tool)
+        self.given = (call, tool)
         self._called.set()
 
-    async def run(self, work: Callable[[Call, Tool], Awaitable[None]]) -> None:
-        if self._given is None:  # it may be called before it has had a turn
+    async def called(self) -> tuple[Call, Tool]:
+        while self.given is None:
             await self._called.wait()
-        if self._given is not None:
-            await work(*self._given)
+        return self.given
+
+
+class _Job(NamedTuple):
+    """A call that is being run."""
+
+    call: Call
+    tool: Tool
+    run: ToolRun
+    span: telemetry.Later
 
 
 class HookLine:

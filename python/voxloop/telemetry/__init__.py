@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from voxloop.telemetry._bus import Handler, attach, attach_many, detach, emit, enabled
-from voxloop.telemetry._span import Span, current_span, span, within
+from voxloop.telemetry._span import Later, Span, current_span, span, within
 
 __all__ = [
     "Handler",
+    "Later",
     "Span",
     "attach",
     "attach_many",

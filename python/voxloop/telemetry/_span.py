@@ -24,7 +24,7 @@ _random = random.Random()  # noqa: S311 - ids are no secrets
 if hasattr(os, "register_at_fork"):  # a process that was forked would give out the same ids
     os.register_at_fork(after_in_child=_random.seed)
 _HEX = frozenset("0123456789abcdef")
-_current: ContextVar[Span | None] = ContextVar("voxloop_span", default=None)
+_current: ContextVar[Span | Later | None] = ContextVar("voxloop_span", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,28 @@ class Span:
         return {"trace_id": self.trace_id, "span_id": self.span_id, "parent_id": self.parent_id}
 
 
+class Later:
+    """A span that is begun when someone asks for it: of most, no one does."""
+
+    __slots__ = ("_around", "_span")
+
+    def __init__(self, around: Span | Later) -> None:
+        self._around = around
+        self._span: Span | None = None
+
+    @property
+    def span(self) -> Span:
+        """The span, the same each time."""
+        if self._span is None:
+            around = self._around
+            self._span = Span.begin(around.span if isinstance(around, Later) else around)
+        return self._span
+
+
 def current_span() -> Span | None:
     """The span that the running code is in: of a `span` block, or of the tool that runs."""
-    return _current.get()
+    found = _current.get()
+    return found.span if isinstance(found, Later) else found
 
 
 class within:  # noqa: N801 - a context manager, named as one
@@ -79,7 +98,7 @@ class within:  # noqa: N801 - a context manager, named as one
 
     __slots__ = ("_span", "_token")
 
-    def __init__(self, span: Span) -> None:
+    def __init__(self, span: Span | Later) -> None:
         self._span = span
 
     def __enter__(self) -> None:

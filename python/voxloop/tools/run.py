@@ -6,11 +6,11 @@ import inspect
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from types import CoroutineType, FunctionType
 from typing import Any, Literal, TypeAlias, cast
 
 import trio
+from msgspec import Struct
 
 from voxloop._errors import ToolError
 from voxloop.tools.context import RunContext
@@ -27,8 +27,7 @@ ToolStatus: TypeAlias = Literal["ok", "error", "timeout", "rejected"]
 """What a call came to; a call that a person or a guardrail stopped is rejected."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToolOutcome:
+class ToolOutcome(Struct, frozen=True):
     """What a call came to.
 
     Attributes:
@@ -88,51 +87,110 @@ async def run_tool(
     **Cancellation:** a coroutine handler is cancelled; a synchronous one follows
     ``tool.on_cancel``. Nothing else is ever raised, except by `on_start`.
     """
-    call = _Run(tool, context, formatter)
-    if tool.handler is None or tool.binding is None:
-        return await call.failed(f"Tool {tool.name!r} has no handler here; answer without it.")
-    try:
-        values = tool.binding.parse(arguments)
-    except ArgumentsError as error:
-        text = f"Tool {tool.name!r} was not run: {error}. Call it again."
-        return await call.failed(text, "arguments", error)
-    if tool.input_guardrails:
-        stopped = await call.checked(tool.input_guardrails, arguments)
-        if stopped is not None:
-            return stopped
-    if on_start is not None:
-        await on_start()
-    result: object = None
-    try:
-        with trio.move_on_after(float("inf") if tool.timeout is None else tool.timeout) as scope:
+    run = ToolRun(tool, arguments, context, limiter=limiter, formatter=formatter, on_start=on_start)
+    with trio.CancelScope() as scope:
+        await run.work(scope)
+    return await run.finish()
+
+
+class ToolRun:
+    """One call under way, in two parts: `work` in a scope of the caller's, and `finish` after it.
+
+    `run_tool` is both. A caller that is in a hurry opens the scope before there is a call, and has
+    the output from ``outcome`` before it closes the scope: each takes as long as a short tool.
+
+    Attributes:
+        outcome: What it came to, once that is known and nothing has to be awaited for it.
+    """
+
+    outcome: ToolOutcome | None = None
+    _scope: trio.CancelScope | None = None
+    _failure: tuple[str, FailureKind, Exception | None] | None = None
+    _result: object = None
+
+    def __init__(
+        self,
+        tool: Tool,
+        arguments: str,
+        context: RunContext[Any],
+        *,
+        limiter: trio.CapacityLimiter | None = None,
+        formatter: FailureFormatter | None = None,
+        on_start: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
+        self._tool = tool
+        self._arguments = arguments
+        self._context = context
+        self._limiter = limiter
+        self._formatter = formatter
+        self._on_start = on_start
+        self._started = time.monotonic()
+
+    async def work(self, scope: trio.CancelScope) -> None:
+        """Do all up to the end of the handler. Of what goes wrong, `finish` tells.
+
+        Args:
+            scope: A scope around this call and nothing else. The time limit is its deadline, and
+                stays so: leave it before something else is awaited.
+
+        **Cancellation:** as `run_tool`.
+        """
+        tool, text = self._tool, self._arguments
+        if tool.handler is None or tool.binding is None:
+            said = f"Tool {tool.name!r} has no handler here; answer without it."
+            self._failure = (said, "error", None)
+            return
+        try:
+            values = tool.binding.parse(text)
+        except ArgumentsError as error:
+            said = f"Tool {tool.name!r} was not run: {error}. Call it again."
+            self._failure = (said, "arguments", error)
+            return
+        if tool.input_guardrails:
+            self.outcome = await self._checked(tool.input_guardrails, text)
+            if self.outcome is not None:
+                return
+        if self._on_start is not None:
+            await self._on_start()
+        self._scope = scope
+        try:
+            if tool.timeout is not None:
+                scope.deadline = trio.current_time() + tool.timeout
+            context, limiter = self._context, self._limiter
             result = await _invoke(tool, tool.handler, tool.binding, values, context, limiter)
-    except Exception as error:
-        _log.debug("tool %r failed", tool.name, exc_info=error)
-        said = error.message if isinstance(error, ToolError) else None
-        text = said or f"Tool {tool.name!r} failed: {type(error).__name__}."
-        return await call.failed(text, "error", error, fatal=tool.error_behavior == "raise")
-    if scope.cancelled_caught:
-        text = f"Tool {tool.name!r} took longer than {tool.timeout:g} s and was stopped."
-        late = ToolError(text, tool=tool.name, code="tool_timeout")
-        return await call.failed(text, "timeout", late, fatal=tool.timeout_behavior == "raise")
-    output = to_text(result)
-    if tool.output_guardrails:
-        stopped = await call.checked(tool.output_guardrails, output)
-        if stopped is not None:
-            return stopped
-    return call.outcome(output, "ok", parts=parts_of(result))
+        except Exception as error:
+            _log.debug("tool %r failed", tool.name, exc_info=error)
+            said = (error.message if isinstance(error, ToolError) else None) or (
+                f"Tool {tool.name!r} failed: {type(error).__name__}."
+            )
+            self._failure = (said, "error", error)
+            return
+        self._result = result
+        if not tool.output_guardrails:
+            self.outcome = self._ok(to_text(result))
 
+    async def finish(self) -> ToolOutcome:
+        """What the call came to, now that the scope has been left.
 
-@dataclass(slots=True)
-class _Run:
-    """One call under way."""
+        **Cancellation:** as `run_tool`.
+        """
+        tool = self._tool
+        if self.outcome is not None:
+            return self.outcome
+        if self._scope is not None and self._scope.cancelled_caught:
+            said = f"Tool {tool.name!r} took longer than {tool.timeout:g} s and was stopped."
+            late = ToolError(said, tool=tool.name, code="tool_timeout")
+            return await self._failed(said, "timeout", late)
+        if self._failure is not None:
+            return await self._failed(*self._failure)
+        output = to_text(self._result)
+        stopped = await self._checked(tool.output_guardrails, output)
+        return self._ok(output) if stopped is None else stopped
 
-    tool: Tool
-    context: RunContext[Any]
-    formatter: FailureFormatter | None
-    started: float = field(default_factory=time.monotonic)
+    def _ok(self, output: str) -> ToolOutcome:
+        return self._over(output, "ok", parts=parts_of(self._result))
 
-    def outcome(
+    def _over(
         self,
         output: str,
         status: ToolStatus,
@@ -141,31 +199,30 @@ class _Run:
         fatal: bool = False,
         parts: tuple[ToolPart, ...] = (),
     ) -> ToolOutcome:
-        return ToolOutcome(output, status, time.monotonic() - self.started, error, fatal, parts)
+        return ToolOutcome(output, status, time.monotonic() - self._started, error, fatal, parts)
 
-    async def failed(
-        self,
-        text: str,
-        kind: FailureKind = "error",
-        error: Exception | None = None,
-        *,
-        fatal: bool = False,
-    ) -> ToolOutcome:
+    async def _failed(self, text: str, kind: FailureKind, error: Exception | None) -> ToolOutcome:
+        tool = self._tool
         failure = ToolFailure(
-            kind=kind, tool=self.tool.name, text=text, call_id=self.context.call_id, error=error
+            kind=kind, tool=tool.name, text=text, call_id=self._context.call_id, error=error
         )
-        output = await format_failure(failure, self.tool.failure, self.formatter)
-        return self.outcome(output, "timeout" if kind == "timeout" else "error", error, fatal=fatal)
+        output = await format_failure(failure, tool.failure, self._formatter)
+        if kind == "timeout":
+            fatal = tool.timeout_behavior == "raise"
+            return self._over(output, "timeout", error, fatal=fatal)
+        # What the model got wrong ends no run, nor does a tool that is not here.
+        fatal = kind == "error" and error is not None and tool.error_behavior == "raise"
+        return self._over(output, "error", error, fatal=fatal)
 
-    async def checked(self, guardrails: Iterable[Guardrail], text: str) -> ToolOutcome | None:
+    async def _checked(self, guardrails: Iterable[Guardrail], text: str) -> ToolOutcome | None:
         """What the guardrails put in the place of `text`; None if they let it pass."""
-        verdict = await run_guardrails(guardrails, self.context, self.tool, text)
+        verdict = await run_guardrails(guardrails, self._context, self._tool, text)
         check = verdict.stopped
         if check is None:
             return None
         error = verdict.error()
-        message = check.result.message or f"Tool {self.tool.name!r} was stopped by a guardrail."
-        return self.outcome(message, "rejected", error, fatal=error is not None)
+        message = check.result.message or f"Tool {self._tool.name!r} was stopped by a guardrail."
+        return self._over(message, "rejected", error, fatal=error is not None)
 
 
 async def _invoke(

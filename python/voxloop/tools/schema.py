@@ -64,8 +64,11 @@ class Binding:
             raise ArgumentsError(f"the arguments do not fit its schema: {error}") from error
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise ArgumentsError(f"the arguments are not valid JSON: {error}") from error
-        found = {name: getattr(values, name) for name in self.struct.__struct_fields__}
-        given = {name: value for name, value in found.items() if value is not msgspec.UNSET}
+        given: dict[str, object] = {}
+        for name in self.struct.__struct_fields__:
+            value = getattr(values, name)
+            if value is not msgspec.UNSET:
+                given[name] = value
         for name, value in self.defaults.items():
             if name not in given:
                 given[name] = copy.deepcopy(value)
