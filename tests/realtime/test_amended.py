@@ -8,7 +8,7 @@ from typing import Any
 from support.realtime_driver import Driver
 from support.realtime_live import eventually, opened, until
 from voxloop import audio, realtime, testing
-from voxloop.realtime import inputs
+from voxloop.realtime.machine import inputs
 from voxloop.testing import script as s
 from voxloop.wire import realtime as rt
 

@@ -109,10 +109,13 @@ async def test_leaving_the_block_cuts_what_was_not_heard_and_frees_everything() 
 async def test_a_callback_is_given_the_sound_in_batches() -> None:
     answer = counter(1.0)
     got: list[audio.AudioChunk] = []
+    at_work: list[audio.AudioChunk] = []
 
     async def take(chunk: audio.AudioChunk) -> None:
-        await trio.sleep(0)
-        got.append(chunk)
+        assert not at_work, "one after the other"
+        at_work.append(chunk)
+        await trio.sleep(0.15 if len(got) == 2 else 0)
+        got.append(at_work.pop())
 
     plan = s.conversation(s.Say("a b c", audio=answer, chunk_ms=30))
     async with session_with(plan) as (_, session):

@@ -14,7 +14,7 @@ import trio
 from support.attached import counter, listening, reached, sent_audio, session_with
 from support.sessions import MANUAL
 from voxloop import audio, realtime, telemetry, testing
-from voxloop.realtime import follow
+from voxloop.realtime.skin import follow
 from voxloop.testing import script as s
 
 Record = tuple[str, Mapping[str, float], Mapping[str, object]]

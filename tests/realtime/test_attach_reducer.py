@@ -5,14 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from support.realtime_driver import Driver
-from voxloop.realtime import (
-    AgentStateEvent,
-    AudioEvent,
-    AudioInterruptedEvent,
-    HistoryEvent,
-    inputs,
-)
-from voxloop.realtime.state import InputBuffer
+from voxloop.realtime import AgentStateEvent, AudioEvent, AudioInterruptedEvent, HistoryEvent
+from voxloop.realtime.machine import inputs
+from voxloop.realtime.machine.state import InputBuffer
 
 
 @dataclass

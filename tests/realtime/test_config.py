@@ -16,7 +16,14 @@ from voxloop.realtime import (
     Transcription,
     TurnDetection,
 )
-from voxloop.realtime.settings import applied, changed, param_path, payload, to_wire, without
+from voxloop.realtime.machine.settings import (
+    applied,
+    changed,
+    param_path,
+    payload,
+    to_wire,
+    without,
+)
 from voxloop.wire import realtime as rt
 
 

@@ -14,7 +14,7 @@ import pytest
 from support.realtime_driver import Driver
 from support.realtime_live import eventually, only, opened, until
 from voxloop import audio, realtime, testing
-from voxloop.realtime import effects
+from voxloop.realtime.machine import effects
 from voxloop.testing import script as s
 
 FRAME = 480

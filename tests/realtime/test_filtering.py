@@ -11,8 +11,8 @@ from support.sessions import get_weather, only, until
 from voxloop import realtime, testing
 from voxloop._errors import ConfigError
 from voxloop.agents import Agent, Handoff
-from voxloop.realtime import inputs
-from voxloop.realtime.filtering import rewrite
+from voxloop.realtime.machine import inputs
+from voxloop.realtime.machine.filtering import rewrite
 from voxloop.testing import script as s
 from voxloop.tools import JsonObject
 from voxloop.wire import realtime as rt

@@ -12,7 +12,8 @@ from support.sessions import only, until
 from voxloop import realtime, telemetry, testing
 from voxloop._errors import ConfigError, GuardrailTripped
 from voxloop.agents import Agent, GuardrailResult, input_guardrail, output_guardrail
-from voxloop.realtime import GuardrailTrippedEvent, effects, inputs
+from voxloop.realtime import GuardrailTrippedEvent
+from voxloop.realtime.machine import effects, inputs
 from voxloop.testing import script as s
 
 SEEN: list[str] = []

@@ -13,9 +13,8 @@ from voxloop.realtime import (
     RunConfig,
     SessionModelSettings,
     TurnDetection,
-    effects,
-    inputs,
 )
+from voxloop.realtime.machine import effects, inputs
 from voxloop.tools import tool
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from support.realtime_driver import Driver
 from voxloop.realtime import ErrorEvent, HistoryEvent, TranscriptEvent
-from voxloop.realtime.history import HistoryItem, HistoryPart
+from voxloop.realtime.machine.history import HistoryItem, HistoryPart
 
 
 def message(item_id: str, role: str = "user", **fields: object) -> dict[str, object]:

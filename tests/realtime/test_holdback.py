@@ -17,14 +17,15 @@ from support.sessions import only, until
 from voxloop import audio, realtime, testing
 from voxloop._errors import ConfigError
 from voxloop.agents import Agent, GuardrailResult, OutputGuardrail, Release, output_guardrail
-from voxloop.realtime import RunConfig, effects, inputs
+from voxloop.realtime import RunConfig
 from voxloop.realtime.events import (
     AgentEndEvent,
     AudioEvent,
     AudioInterruptedEvent,
     GuardrailTrippedEvent,
 )
-from voxloop.realtime.parts import replace
+from voxloop.realtime.machine import effects, inputs
+from voxloop.realtime.machine.parts import replace
 from voxloop.testing import script as s
 
 FIRST = "Good morning to you all. "

@@ -16,9 +16,9 @@ from voxloop.realtime import (
     SessionModelSettings,
     TranscriptEvent,
     TurnDetection,
-    inputs,
 )
 from voxloop.realtime.events import ErrorEvent
+from voxloop.realtime.machine import inputs
 
 
 def interrupt(driver: Driver) -> None:

@@ -24,8 +24,8 @@ from support.wire_samples import members, samples
 from voxloop import realtime, testing
 from voxloop._errors import ProtocolError
 from voxloop.agents import Agent
-from voxloop.realtime import inputs
-from voxloop.realtime.effects import End
+from voxloop.realtime.machine import inputs
+from voxloop.realtime.machine.effects import End
 from voxloop.testing import script as s
 from voxloop.tools import tool
 from voxloop.wire import realtime as rt

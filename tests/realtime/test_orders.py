@@ -18,7 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from support.realtime_cast import CALLS, ITEMS, NAMES, SLOT_NUMBERS
 from support.realtime_judge import Judge
 from support.realtime_orders import play
-from voxloop.realtime import RunConfig, inputs
+from voxloop.realtime import RunConfig
+from voxloop.realtime.machine import inputs
 from voxloop.wire import realtime as rt
 
 TOTAL = int(os.environ.get("VOXLOOP_ORDERS", "400"))

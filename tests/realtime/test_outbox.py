@@ -11,7 +11,7 @@ import trio.testing
 from voxloop import realtime, testing
 from voxloop._errors import ConnectionClosed
 from voxloop.agents import Agent
-from voxloop.realtime.outbox import ROOM_BYTES, Outbox
+from voxloop.realtime.skin.outbox import ROOM_BYTES, Outbox
 
 CREATED = {"type": "session.created", "session": {"type": "realtime", "id": "sess_o"}}
 ONCE = realtime.ModelConfig(model="m", reconnect=realtime.Reconnect(enabled=False))

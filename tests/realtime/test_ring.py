@@ -9,8 +9,8 @@ import pytest
 
 from support.speech_clips import require_clips
 from voxloop import audio
-from voxloop.realtime import ring
-from voxloop.realtime.ring import Piece, Ring
+from voxloop.realtime.machine import ring
+from voxloop.realtime.machine.ring import Piece, Ring
 
 
 def joined(pieces: tuple[Piece, ...]) -> bytes:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from support.realtime_cast import Decoded
 from support.realtime_driver import Driver
 from voxloop.net import Frame
-from voxloop.realtime import effects, inputs, reducer
 from voxloop.realtime.events import AudioEvent
-from voxloop.realtime.quick import Quick
-from voxloop.realtime.state import State
+from voxloop.realtime.machine import effects, inputs, reducer
+from voxloop.realtime.machine.quick import Quick
+from voxloop.realtime.machine.state import State
 from voxloop.wire import realtime as rt
 
 

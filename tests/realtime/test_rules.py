@@ -8,7 +8,7 @@ from support.realtime_driver import Driver
 from support.sessions import only, until
 from voxloop import realtime, testing
 from voxloop.agents import Agent
-from voxloop.realtime import inputs
+from voxloop.realtime.machine import inputs
 from voxloop.testing import script as s
 from voxloop.tools import tool
 from voxloop.wire import realtime as rt
@@ -36,7 +36,7 @@ def test_the_agent_speaks_until_its_sound_is_over_though_it_comes_slowly() -> No
 
 
 def test_a_pause_in_the_sound_is_no_reason_to_wake_up() -> None:
-    from voxloop.realtime import reducer
+    from voxloop.realtime.machine import reducer
 
     d = Driver().start()
     d.respond()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from support.realtime_driver import Driver
-from voxloop.realtime import RunConfig, SessionModelSettings, TurnDetection, inputs
+from voxloop.realtime import RunConfig, SessionModelSettings, TurnDetection
 from voxloop.realtime.events import AgentStartEvent, ErrorEvent
+from voxloop.realtime.machine import inputs
 from voxloop.wire import realtime as rt
 
 MANUAL = RunConfig(model_settings=SessionModelSettings(turn_detection=None))

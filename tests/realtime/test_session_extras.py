@@ -12,7 +12,8 @@ from support.sessions import only, until
 from voxloop import realtime, testing
 from voxloop._errors import ConfigError
 from voxloop.agents import Agent, Prompt
-from voxloop.realtime import Prices, RunConfig, Usage, inputs
+from voxloop.realtime import Prices, RunConfig, Usage
+from voxloop.realtime.machine import inputs
 from voxloop.testing import script as s
 from voxloop.tools import tool
 from voxloop.wire import realtime as rt

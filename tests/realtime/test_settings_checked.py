@@ -22,7 +22,7 @@ from voxloop.realtime import (
     Transcription,
     TurnDetection,
 )
-from voxloop.realtime.settings import payload, to_wire
+from voxloop.realtime.machine.settings import payload, to_wire
 from voxloop.wire import realtime as rt
 
 CLASSES: tuple[Any, ...] = (

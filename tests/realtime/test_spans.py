@@ -13,7 +13,8 @@ from support.sessions import MANUAL, until
 from voxloop import net, realtime, telemetry, testing
 from voxloop._errors import VoxloopError
 from voxloop.agents import Agent
-from voxloop.realtime import effects, inputs, measures
+from voxloop.realtime.machine import effects, inputs
+from voxloop.realtime.skin import measures
 from voxloop.testing import script as s
 from voxloop.tools import tool
 

@@ -9,7 +9,7 @@ import trio.testing
 from voxloop import realtime, testing
 from voxloop._errors import ConcurrencyError, VoxloopError
 from voxloop.agents import Agent
-from voxloop.realtime.subscribers import IN_A_ROW, Hub, Subscription
+from voxloop.realtime.skin.subscribers import IN_A_ROW, Hub, Subscription
 from voxloop.testing import script as s
 
 

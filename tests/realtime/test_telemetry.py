@@ -8,7 +8,7 @@ import pytest
 
 from voxloop import realtime, telemetry, testing
 from voxloop.agents import Agent
-from voxloop.realtime import observe
+from voxloop.realtime.skin import observe
 from voxloop.testing import script as s
 from voxloop.tools import tool
 

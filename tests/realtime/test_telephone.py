@@ -14,7 +14,7 @@ from support.speech_clips import clip_path
 from voxloop import audio, realtime
 from voxloop.agents import Agent
 from voxloop.providers import STTSettings
-from voxloop.realtime import inputs
+from voxloop.realtime.machine import inputs
 from voxloop.realtime.telephone import FORMATS, Widener
 from voxloop.realtime.uplink import Uplink
 from voxloop.testing.script import tone

@@ -7,8 +7,9 @@ import pytest
 from support.realtime_driver import Driver
 from voxloop._errors import ConfigError, GuardrailTripped
 from voxloop.agents import Agent
-from voxloop.realtime import ErrorEvent, RunConfig, ToolCallEvent, ToolResultEvent, effects, inputs
-from voxloop.realtime.dispatch import INTERRUPTED
+from voxloop.realtime import ErrorEvent, RunConfig, ToolCallEvent, ToolResultEvent
+from voxloop.realtime.machine import effects, inputs
+from voxloop.realtime.machine.dispatch import INTERRUPTED
 from voxloop.tools import Tool, ToolFailure, tool
 
 

@@ -7,16 +7,9 @@ import pytest
 from support.realtime_driver import Driver
 from voxloop._errors import ConfigError, ModelBehaviorError
 from voxloop.agents import Agent
-from voxloop.realtime import (
-    AgentStateEvent,
-    ErrorEvent,
-    RunConfig,
-    ToolCallEvent,
-    ToolResultEvent,
-    effects,
-    inputs,
-)
-from voxloop.realtime.toolcalls import KEPT_CALLS, LATEST_CALLS
+from voxloop.realtime import AgentStateEvent, ErrorEvent, RunConfig, ToolCallEvent, ToolResultEvent
+from voxloop.realtime.machine import effects, inputs
+from voxloop.realtime.machine.toolcalls import KEPT_CALLS, LATEST_CALLS
 from voxloop.tools import Tool, tool
 
 

@@ -1,11 +1,11 @@
-"""Holds `voxloop.realtime.quick` to what `reducer.step` makes of the same input."""
+"""Holds `voxloop.realtime.machine.quick` to what `reducer.step` makes of the same input."""
 
 from __future__ import annotations
 
 from voxloop.net import Frame
-from voxloop.realtime import effects, inputs, reducer
-from voxloop.realtime.quick import Quick, answer, appended
-from voxloop.realtime.state import State
+from voxloop.realtime.machine import effects, inputs, reducer
+from voxloop.realtime.machine.quick import Quick, answer, appended
+from voxloop.realtime.machine.state import State
 from voxloop.wire import realtime as rt
 
 Outcome = tuple[State, tuple[effects.Effect, ...]]

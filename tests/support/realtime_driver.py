@@ -11,9 +11,10 @@ import trio
 from support.quick_ways import QuickWays
 from voxloop._errors import ConnectionClosed, VoxloopError
 from voxloop.agents import Agent, ResolvedAgent, resolve
-from voxloop.realtime import Reconnect, RunConfig, effects, inputs, reducer
+from voxloop.realtime import Reconnect, RunConfig
 from voxloop.realtime.events import Event
-from voxloop.realtime.state import State, initial
+from voxloop.realtime.machine import effects, inputs, reducer
+from voxloop.realtime.machine.state import State, initial
 from voxloop.tools import RunContext
 from voxloop.wire import realtime as rt
 

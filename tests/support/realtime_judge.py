@@ -18,10 +18,9 @@ from voxloop.realtime import (
     ReconnectingEvent,
     RunConfig,
     TranscriptEvent,
-    inputs,
-    reducer,
 )
-from voxloop.realtime.restore import heard
+from voxloop.realtime.machine import inputs, reducer
+from voxloop.realtime.machine.restore import heard
 from voxloop.wire import realtime as rt
 
 _NUMBERS = struct.pack("<100000I", *range(100_000))

@@ -10,7 +10,8 @@ from typing import Final, TypeAlias
 
 from support.realtime_cast import CALLS, ITEMS, NAMES, SLOT_NUMBERS
 from support.realtime_judge import Judge
-from voxloop.realtime import RunConfig, SessionModelSettings, TurnDetection, inputs
+from voxloop.realtime import RunConfig, SessionModelSettings, TurnDetection
+from voxloop.realtime.machine import inputs
 from voxloop.wire import realtime as rt
 
 Move: TypeAlias = Callable[[Judge, random.Random], object]

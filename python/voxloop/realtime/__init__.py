@@ -43,13 +43,13 @@ from voxloop.realtime.events import (
     TranscriptEvent,
     TranscriptSegmentEvent,
 )
-from voxloop.realtime.history import HistoryItem, HistoryPart
-from voxloop.realtime.latency import TurnMetrics
+from voxloop.realtime.machine.history import HistoryItem, HistoryPart
+from voxloop.realtime.machine.latency import TurnMetrics
 from voxloop.realtime.open import open_session
 from voxloop.realtime.reconnect import Reconnect
-from voxloop.realtime.runner import WireEvent
 from voxloop.realtime.session import Session
-from voxloop.realtime.subscribers import Subscription
+from voxloop.realtime.skin.runner import WireEvent
+from voxloop.realtime.skin.subscribers import Subscription
 from voxloop.realtime.usage import Prices, Usage
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
@@ -20,9 +21,9 @@ from voxloop._errors import ConcurrencyError, ConfigError, DeviceError, VoxloopE
 from voxloop.agents import open_nursery
 from voxloop.audio import AudioChunk, CallbackSink, OnSound, Sink, Source
 from voxloop.net import MediaCut, MediaLink, MediaOptions, MediaReport, MediaStats
-from voxloop.realtime import inputs
-from voxloop.realtime.follow import Follower, wanted
-from voxloop.realtime.runner import Runner
+from voxloop.realtime.machine import inputs
+from voxloop.realtime.skin.follow import Follower, wanted
+from voxloop.realtime.skin.runner import Runner
 
 LocalVad: TypeAlias = Literal["network", "energy"]
 
@@ -105,9 +106,7 @@ class Media:
 
     # -- the work of the block -------------------------------------------------------------------
 
-    async def run(
-        self, follower: Follower, sounds: trio.MemorySendChannel[AudioChunk] | None
-    ) -> None:
+    async def run(self, follower: Follower, calls: _Calls | None) -> None:
         """Feed the session with what the media tell, until cancelled; now and then, catch up.
 
         Raises:
@@ -117,7 +116,7 @@ class Media:
         while True:
             with follower.until():
                 for report in await self._link.receive_batch():
-                    self._tell(report, sounds)
+                    self._tell(report, calls)
 
     def settle(self, reports: list[MediaReport]) -> None:
         """Enter what was told last; sound among it is too late, and all is silent anyway."""
@@ -125,14 +124,11 @@ class Media:
             if report[0] != "silent":
                 self._tell(report, None)
 
-    def _tell(self, report: MediaReport, sounds: trio.MemorySendChannel[AudioChunk] | None) -> None:
+    def _tell(self, report: MediaReport, calls: _Calls | None) -> None:
         name, value = report
         now = time.monotonic()
-        if name == "sound" and sounds is not None:
-            try:
-                sounds.send_nowait(cast("AudioChunk", value))
-            except trio.WouldBlock:
-                self._dropped += 1
+        if name == "sound" and calls is not None:
+            self._dropped += not calls.call(cast("AudioChunk", value))
         elif name == "silent":
             self._runner.feed(inputs.MediaSilent(cast("int", value), now))
         elif name == "cut":
@@ -169,13 +165,8 @@ async def attached(
         runner.follow()
         runner.feed(inputs.MediaAttached(source is not None, time.monotonic()))
         async with open_nursery() as nursery:
-            callback = sink.callback if isinstance(sink, CallbackSink) else None
-            if callback is None:
-                nursery.start_soon(media.run, follower, None, name="voxloop media")
-            else:
-                send, receive = trio.open_memory_channel[AudioChunk](WAITING_BATCHES)
-                nursery.start_soon(media.run, follower, send)
-                nursery.start_soon(_call, callback, receive)
+            calls = _Calls(sink.callback, nursery) if isinstance(sink, CallbackSink) else None
+            nursery.start_soon(media.run, follower, calls, name="voxloop media")
             try:
                 yield media
             finally:
@@ -218,8 +209,36 @@ async def _open(
     )
 
 
-async def _call(callback: OnSound, sounds: trio.MemoryReceiveChannel[AudioChunk]) -> None:
-    async for chunk in sounds:
-        answer = callback(chunk)
+class _Calls:
+    """Calls of a `CallbackSink`'s function, one after the other.
+
+    A plain one is done at once, where its sound is told of; an async one is waited for in a task,
+    and what comes meanwhile waits with it.
+    """
+
+    def __init__(self, callback: OnSound, nursery: trio.Nursery) -> None:
+        self._callback = callback
+        self._nursery = nursery
+        self._busy = False
+        self._waiting: deque[AudioChunk] = deque()
+
+    def call(self, chunk: AudioChunk) -> bool:
+        """Hand over a batch; False if too many wait."""
+        if self._busy:
+            fits = len(self._waiting) < WAITING_BATCHES
+            if fits:
+                self._waiting.append(chunk)
+            return fits
+        answer = self._callback(chunk)
         if inspect.isawaitable(answer):
-            await answer
+            self._busy = True
+            self._nursery.start_soon(self._wait, answer)
+        return True
+
+    async def _wait(self, answer: Awaitable[None]) -> None:
+        await answer
+        while self._waiting:
+            again = self._callback(self._waiting.popleft())
+            if inspect.isawaitable(again):
+                await again
+        self._busy = False

@@ -16,9 +16,9 @@ from voxloop.net import ApiKey, HttpOptions
 from voxloop.providers.openai.endpoint import Endpoint
 from voxloop.providers.openai.errors import error_from_response
 from voxloop.realtime.config import DEFAULT_MODEL, RunConfig
-from voxloop.realtime.guards import input_guardrails
-from voxloop.realtime.settings import payload
-from voxloop.realtime.work import check_agent
+from voxloop.realtime.machine.guards import input_guardrails
+from voxloop.realtime.machine.settings import payload
+from voxloop.realtime.skin.work import check_agent
 from voxloop.tools import RunContext
 
 _CONFLICT = 409

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from voxloop._errors import VoxloopError
 from voxloop.audio import AudioChunk
-from voxloop.realtime.history import Change, HistoryItem
+from voxloop.realtime.machine.history import Change, HistoryItem
 from voxloop.realtime.usage import Usage
 from voxloop.wire.realtime import LogProb, RateLimit
 

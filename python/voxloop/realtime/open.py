@@ -12,15 +12,15 @@ import trio
 from voxloop._errors import ConfigError
 from voxloop.agents import Agent, open_nursery, resolve
 from voxloop.providers import Provider
-from voxloop.realtime import inputs
 from voxloop.realtime.arguments import check_opening
 from voxloop.realtime.config import BEARER, ModelConfig, RunConfig
-from voxloop.realtime.connector import Connector
 from voxloop.realtime.items import as_item
-from voxloop.realtime.runner import Runner
+from voxloop.realtime.machine import inputs
+from voxloop.realtime.machine.state import initial
 from voxloop.realtime.session import Session
-from voxloop.realtime.state import initial
-from voxloop.realtime.work import check_agent
+from voxloop.realtime.skin.connector import Connector
+from voxloop.realtime.skin.runner import Runner
+from voxloop.realtime.skin.work import check_agent
 from voxloop.tools import RunContext
 from voxloop.wire import realtime as rt
 

@@ -6,7 +6,7 @@ from collections import deque
 
 from voxloop._errors import ApiError, ProtocolError, VoxloopError
 from voxloop.providers import RealtimeTransport
-from voxloop.realtime.errors import from_detail
+from voxloop.realtime.machine.errors import from_detail
 from voxloop.wire import realtime as rt
 from voxloop.wire._base import raw_event
 

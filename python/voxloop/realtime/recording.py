@@ -3,7 +3,7 @@
 The left channel is the user, the right one the agent as it was heard: from the moment it began to
 play, and no further than an interruption let it. Both stand at their time. A thread of its own
 writes; the session only puts things into a bounded mailbox, and what does not fit is counted. What
-attached media carry comes here once a second; see `voxloop.realtime.follow`.
+attached media carry comes here once a second; see `voxloop.realtime.skin.follow`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from voxloop.agents import open_nursery
 from voxloop.audio import AudioChunk
 from voxloop.realtime.events import AudioEvent, AudioInterruptedEvent, Event
 from voxloop.realtime.journal import Journal
-from voxloop.realtime.settings import to_wire
-from voxloop.realtime.state import State
+from voxloop.realtime.machine.settings import to_wire
+from voxloop.realtime.machine.state import State
 from voxloop.realtime.stereo import LEFT, RIGHT, StereoFile
 from voxloop.realtime.telephone import Widener
 from voxloop.wire import realtime as rt

@@ -16,7 +16,6 @@ import msgspec
 from voxloop._errors import ConfigError
 from voxloop.agents import Agent, resolve
 from voxloop.audio import AudioLike, Format, Sink, Source
-from voxloop.realtime import inputs
 from voxloop.realtime.arguments import (
     Detail,
     Role,
@@ -30,14 +29,15 @@ from voxloop.realtime.arguments import (
 from voxloop.realtime.attach import AttachOptions, LocalVad, Media, attached
 from voxloop.realtime.config import Level, SessionModelSettings
 from voxloop.realtime.events import Event
-from voxloop.realtime.holdback import check_sink
 from voxloop.realtime.items import as_item, image_url, mcp_answer
-from voxloop.realtime.runner import Runner, WireEvent
-from voxloop.realtime.subscribers import Subscription
+from voxloop.realtime.machine import inputs
+from voxloop.realtime.machine.holdback import check_sink
+from voxloop.realtime.skin.runner import Runner, WireEvent
+from voxloop.realtime.skin.subscribers import Subscription
+from voxloop.realtime.skin.work import check_agent
 from voxloop.realtime.telephone import FORMATS
 from voxloop.realtime.uplink import Uplink
 from voxloop.realtime.view import SessionView
-from voxloop.realtime.work import check_agent
 from voxloop.tools import Tool, to_text
 from voxloop.wire import realtime as rt
 
@@ -49,7 +49,7 @@ class Session(SessionView):
     """A conversation over one connection; made by `open_session`.
 
     Iterate it for its events; one task at a time may, others use `subscribe`. What comes before
-    the first iteration is kept for it, up to the bounds of `voxloop.realtime.subscribers`; a
+    the first iteration is kept for it, up to the bounds of `voxloop.realtime.skin.subscribers`; a
     session that is never iterated goes on all the same. What the session sends goes out in the
     order of the calls.
 
@@ -93,8 +93,8 @@ class Session(SessionView):
     async def subscribe(self) -> AsyncIterator[Subscription[Event]]:
         """Open a channel of one's own for the events from now on.
 
-        Leaving the block closes it. See `voxloop.realtime.subscribers` for what happens when it is
-        read slowly.
+        Leaving the block closes it. See `voxloop.realtime.skin.subscribers` for what happens when
+        it is read slowly.
         """
         subscription = self._runner.events.add()
         try:

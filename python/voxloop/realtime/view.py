@@ -7,12 +7,12 @@ from types import MappingProxyType
 
 from voxloop.agents import Agent
 from voxloop.realtime.config import SessionModelSettings
-from voxloop.realtime.connector import Pinged
 from voxloop.realtime.events import AgentState
-from voxloop.realtime.history import HistoryItem
-from voxloop.realtime.latency import TurnMetrics
-from voxloop.realtime.restore import exported
-from voxloop.realtime.runner import Runner
+from voxloop.realtime.machine.history import HistoryItem
+from voxloop.realtime.machine.latency import TurnMetrics
+from voxloop.realtime.machine.restore import exported
+from voxloop.realtime.skin.connector import Pinged
+from voxloop.realtime.skin.runner import Runner
 from voxloop.realtime.usage import Usage
 from voxloop.telemetry import Span
 from voxloop.wire import realtime as rt
