@@ -1,6 +1,7 @@
 //! What takes the user's sound from a source to the connection.
 
 use std::future::poll_fn;
+use std::ops::Range;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -121,9 +122,9 @@ impl Uplink {
         if starts && let Some(cut) = self.shared.cut(Reason::Local, monotonic_ns(), true) {
             self.shared.reports.put(Report::Cut(cut));
         }
-        if let Some(frame) = self.as_it_is(raw) {
+        if let Some((clip, part)) = self.as_it_is(raw) {
             self.shared.tap.up(self.due_ns, self.shared.format.rate(), raw);
-            lock(&self.shared.up).push(frame);
+            lock(&self.shared.up).push_part(clip, part);
             return;
         }
         self.wire.clear();
@@ -133,13 +134,13 @@ impl Uplink {
     }
 
     /// What the source gave last, if it is a frame of the wire already.
-    fn as_it_is(&self, raw: &[i16]) -> Option<Bytes> {
+    fn as_it_is(&self, raw: &[i16]) -> Option<(&Bytes, Range<usize>)> {
         let shared = &self.shared;
         let fits = shared.format == WireFormat::Pcm16
             && self.source.sample_rate() == shared.format.rate()
             && self.framer.pending_frames() == 0
             && raw.len() == self.frame;
-        self.source.bytes().filter(|bytes| fits && bytes.len() == raw.len() * 2)
+        self.source.part().filter(|(_, part)| fits && part.len() == raw.len() * 2)
     }
 
     /// Cuts what was resampled into frames, and keeps them in the ring.

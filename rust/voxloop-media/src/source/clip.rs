@@ -1,5 +1,6 @@
 //! A clip in memory, at the pace of speech or as fast as it is taken.
 
+use std::ops::Range;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -92,8 +93,8 @@ impl Source for ClipSource {
         self.clip.sample_rate
     }
 
-    fn bytes(&self) -> Option<Bytes> {
-        self.last.map(|at| self.clip.data.slice(at..at + self.frame * 2))
+    fn part(&self) -> Option<(&Bytes, Range<usize>)> {
+        self.last.map(|at| (&self.clip.data, at..at + self.frame * 2))
     }
 
     fn is_live(&self) -> bool {

@@ -4,6 +4,7 @@ mod clip;
 mod pool;
 mod push;
 
+use std::ops::Range;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -40,8 +41,9 @@ pub trait Source: Send {
     fn next_ns(&self) -> Option<u64> {
         None
     }
-    /// The samples that were given last as they lie in memory, little-endian, if they lie there.
-    fn bytes(&self) -> Option<Bytes> {
+    /// The samples that were given last as a part of what lies in memory, little-endian, if they
+    /// lie there.
+    fn part(&self) -> Option<(&Bytes, Range<usize>)> {
         None
     }
     /// Whether its samples pass whether or not anyone takes them. One that does not is left alone
