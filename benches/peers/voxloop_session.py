@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import voxloop
 from peers import Sink
 from voxloop import realtime
+from voxloop.realtime import AudioEvent, ErrorEvent, SpeechEvent, ToolResultEvent
 
 LOOP = "trio"
 NEEDS = ("voxloop",)
@@ -56,13 +57,13 @@ class _Link:
 async def listen(session: realtime.Session, sink: Sink) -> None:
     async for event in session:
         match event:
-            case realtime.AudioEvent(audio=chunk):
+            case AudioEvent(audio=chunk):
                 sink.audio(memoryview(chunk))
-            case realtime.SpeechEvent(kind="started"):
+            case SpeechEvent(kind="started"):
                 sink.barges += 1
-            case realtime.ToolResultEvent():
+            case ToolResultEvent():
                 sink.tools += 1
-            case realtime.ErrorEvent(error=error):
+            case ErrorEvent(error=error):
                 raise error
 
 

@@ -65,7 +65,7 @@ impl Written<'_> {
 }
 
 /// Pieces that there is room made for when one joins another: where two come at once, more do.
-const COMPANY: usize = 8;
+const COMPANY: usize = 16;
 
 /// What a message of the server is, as far as sound goes.
 #[derive(Debug, Clone, PartialEq, Eq)]

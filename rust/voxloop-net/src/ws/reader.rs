@@ -78,6 +78,9 @@ fn refused() -> NetError {
 /// What the consumer should be woken for at once waits for as many messages as can be read at once,
 /// up to so many: a wake-up costs more than reading them.
 const AT_ONCE: u32 = 32;
+/// A text up to so many bytes is copied: as it came it is a part of what was read, all of which
+/// would lie there, and not be read into again, for as long as the text waits.
+const SMALL: usize = 4 * 1024;
 /// From how many bytes on an item is queued although more of it could be read at once.
 const OPEN_BYTES: usize = 32 * 1024;
 /// By how much longer than the others what is [`Wake::Later`] may wait.
@@ -154,7 +157,10 @@ impl<M> Delivery<'_, M> {
         }
         self.close().await?;
         match reading {
-            Reading::Pass(text) => self.now(WsItem::Text { text, at_ns }, size).await,
+            Reading::Pass(text) => {
+                let text = if size <= SMALL { text.as_str().to_owned().into() } else { text };
+                self.now(WsItem::Text { text, at_ns }, size).await
+            }
             Reading::Made { item, bytes, wake: Wake::Now } => {
                 self.now(WsItem::Made(item), bytes).await
             }
