@@ -78,8 +78,8 @@ fn refused() -> NetError {
 /// What the consumer should be woken for at once waits for as many messages as can be read at once,
 /// up to so many: a wake-up costs more than reading them.
 const AT_ONCE: u32 = 32;
-/// A text up to so many bytes is copied: as it came it is a part of what was read, all of which
-/// would lie there, and not be read into again, for as long as the text waits.
+/// A text up to so many bytes that was read at once with sound is copied: as it came it is a part of
+/// what was read, all of which would lie there, and not be read into again, while the text waits.
 const SMALL: usize = 4 * 1024;
 /// From how many bytes on an item is queued although more of it could be read at once.
 const OPEN_BYTES: usize = 32 * 1024;
@@ -155,10 +155,12 @@ impl<M> Delivery<'_, M> {
             open.bytes += more;
             return if open.bytes < OPEN_BYTES { Ok(()) } else { self.close().await };
         }
+        let amid = self.open.is_some();
         self.close().await?;
         match reading {
             Reading::Pass(text) => {
-                let text = if size <= SMALL { text.as_str().to_owned().into() } else { text };
+                let copied = amid && size <= SMALL;
+                let text = if copied { text.as_str().to_owned().into() } else { text };
                 self.now(WsItem::Text { text, at_ns }, size).await
             }
             Reading::Made { item, bytes, wake: Wake::Now } => {
