@@ -44,7 +44,7 @@ Result = dict[str, Any]
 class Size:
     """How much is run."""
 
-    burst_rounds: int = 3
+    burst_rounds: int = 7
     burst_turns: int = 10
     loads: tuple[int, ...] = (20, 100, 200, 500)
     paced_rounds: int = 2

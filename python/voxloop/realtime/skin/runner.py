@@ -391,10 +391,9 @@ class Runner:
             if connection is not self._connector.current or self._state.line.epoch != epoch:
                 break
             decoded = None
-            if not self._frames_wanted:
-                row = self._quick.row(self._state, frames, taken)
+            row = None if self._frames_wanted else self._row(frames, taken)
+            if row is not None:
                 taken, decoded = taken + row.taken, row.left
-                self._told(row)
                 if taken == len(frames):
                     break
             data, at = frames[taken]
@@ -453,14 +452,21 @@ class Runner:
             if not reducer.ignores(event):  # what is due by now, the timer brings up
                 self._feed(self._received(event, at))
 
-    def _told(self, row: quick.Row) -> None:
-        """What a row of frames has led to, of which nothing has to be told but itself."""
-        self._state = row.state
-        self.events.keep_all(row.told)
-        self.observer.heard_more(row)
-        for event, size in row.told:
-            if not size:
-                self.work.watch.saw(event, row.state)
+    def _row(self, frames: Sequence[Frame], first: int) -> quick.Row | None:
+        """Frames of which nothing has to be told but themselves; None if that cannot be said."""
+        try:
+            row = self._quick.row(self._state, frames, first)
+        except Exception:
+            _log.exception("frames that go the long way, one by one")
+            return None
+        if row.taken:
+            self._state = row.state
+            self.events.keep_all(row.told)
+            self.observer.heard_more(row)
+            for event, size in row.told:
+                if not size:
+                    self.work.watch.saw(event, row.state)
+        return row
 
     def _seen(self, data: str | bytes | AudioDelta | MediaCut, at: float) -> None:
         """Frames go to whoever wants all of them; sound as the frames it came in."""
