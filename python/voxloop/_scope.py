@@ -56,3 +56,19 @@ def _foremost(group: BaseExceptionGroup[BaseException]) -> BaseException:
         if not isinstance(error, (Exception, trio.Cancelled, BaseExceptionGroup)):
             return error
     return next((e for e in errors if isinstance(e, trio.Cancelled)), errors[0])
+
+
+class Entering:
+    """A block that enters another, which it finds out on its way in, and is left as that one is."""
+
+    __slots__ = ("_opened",)
+
+    _opened: AbstractAsyncContextManager[object]
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        return await self._opened.__aexit__(kind, failure, traceback)

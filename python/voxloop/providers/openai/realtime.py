@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from types import TracebackType
 
 from voxloop import net
 from voxloop._errors import ConfigError, HandshakeRejected
+from voxloop._scope import Entering
 from voxloop.net import Secret, WebSocketOptions
 from voxloop.providers.openai.endpoint import Endpoint, merge_headers
 from voxloop.providers.openai.errors import error_from_handshake
@@ -71,10 +71,10 @@ def connect(
     return _Block(endpoint, address, headers or {}, options, decode_audio)
 
 
-class _Block:
+class _Block(Entering):
     """The block of a connection; what it was opened with is not kept for as long as it is open."""
 
-    __slots__ = ("_given", "_opened")
+    __slots__ = ("_given",)
 
     def __init__(
         self,
@@ -97,24 +97,16 @@ class _Block:
         while True:
             merged = merge_headers(endpoint.headers(key), headers)
             try:
-                self._opened = net.open_websocket(
+                self._opened = opening = net.open_websocket(
                     address,
                     headers=merged,
                     options=options,
                     decode_audio=decode_audio,
                 )
-                return await self._opened.__aenter__()
+                return await opening.__aenter__()
             except HandshakeRejected as rejected:
                 status, error = rejected.status, error_from_handshake(rejected, key=key)
             if status != 401 or not again:
                 raise error  # outside of the handler: the original may quote the key
             again = False
             key = await endpoint.key()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        return await self._opened.__aexit__(kind, failure, traceback)

@@ -10,7 +10,6 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from types import TracebackType
 from typing import Protocol, runtime_checkable
 
 import trio
@@ -22,6 +21,7 @@ from voxloop._errors import (
     NetworkTimeout,
     VoxloopError,
 )
+from voxloop._scope import Entering
 from voxloop.agents import open_nursery
 from voxloop.net import Frame, MediaLink
 from voxloop.providers import MediaTransport, Provider, RealtimeTarget, RealtimeTransport
@@ -214,10 +214,10 @@ class Connection:
                 owner.feed(inputs.Lost(as_lost(error), time.monotonic(), self.epoch))
 
 
-class _First:
+class _First(Entering):
     """The first connection: a block that is tried as often as the policy says."""
 
-    __slots__ = ("_connector", "_opened")
+    __slots__ = ("_connector",)
 
     def __init__(self, connector: Connector) -> None:
         self._connector = connector
@@ -225,14 +225,6 @@ class _First:
     async def __aenter__(self) -> RealtimeTransport:
         self._opened, transport = await self._connector.reach()
         return transport
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
-        return await self._opened.__aexit__(kind, failure, traceback)
 
 
 class Connector:
