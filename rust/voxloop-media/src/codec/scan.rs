@@ -120,14 +120,12 @@ impl<'a> Members<'a> {
         let start = self.at;
         let mut escaped = false;
         loop {
-            let rest = &bytes[self.at..];
-            let stop = self.at + memchr2(b'"', b'\\', rest).ok_or(Unusual)?;
-            if has_control(&bytes[self.at..stop]) {
-                return Err(Unusual);
-            }
+            let stop = self.at + plain(&bytes[self.at..]).ok_or(Unusual)?;
             self.at = stop + 1;
-            if bytes[stop] == b'"' {
-                return Ok((&self.text[start..stop], escaped));
+            match bytes[stop] {
+                b'"' => return Ok((&self.text[start..stop], escaped)),
+                b'\\' => {}
+                _ => return Err(Unusual),
             }
             // Only the one-letter escapes are usual; the others may stand for half a character.
             escaped = true;
@@ -203,6 +201,42 @@ impl<'a> Members<'a> {
     }
 }
 
+/// How many bytes stand before the first that ends a string or must not be in one; `None` if there is
+/// no such byte.
+fn plain(bytes: &[u8]) -> Option<usize> {
+    let (words, _) = bytes.as_chunks::<8>();
+    // Names, types and ids end soon: for them the setting out of a search would be most of its time.
+    for (index, word) in words.iter().take(SHORT).enumerate() {
+        let found = ends(u64::from_le_bytes(*word));
+        if found != 0 {
+            return Some(index * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let far = words.len().min(SHORT) * 8;
+    let stop = far + memchr2(b'"', b'\\', &bytes[far..])?;
+    if !has_control(&bytes[far..stop]) {
+        return Some(stop);
+    }
+    bytes.iter().position(|&byte| byte < 0x20)
+}
+
+/// Words that are looked at one by one.
+const SHORT: usize = 6;
+
+/// The highest bit of each byte that is `"`, `\` or a control character; beyond the first of them
+/// there may be others.
+///
+/// That a byte is less than another, or zero, is told by the borrow of a subtraction: "Determine if a
+/// word has a byte less than n", S. E. Anderson, Bit Twiddling Hacks.
+const fn ends(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    let quote = word ^ (ONES * b'"' as u64);
+    let slash = word ^ (ONES * b'\\' as u64);
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    let either = (quote.wrapping_sub(ONES) & !quote) | (slash.wrapping_sub(ONES) & !slash);
+    (control | either) & (ONES * 0x80)
+}
+
 /// Whether there is a byte that JSON wants escaped. A search that may stop at each byte would not be
 /// vectorised.
 fn has_control(bytes: &[u8]) -> bool {
@@ -215,6 +249,7 @@ fn has_control(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn members(text: &str) -> Scanned<Vec<(&str, Value<'_>)>> {
         let mut members = Members::of(text)?;
@@ -223,6 +258,29 @@ mod tests {
             found.push(member);
         }
         Ok(found)
+    }
+
+    proptest! {
+        /// Each byte at each place, among all others.
+        #[test]
+        fn a_string_ends_at_the_first_byte_that_is_special(
+            bytes in proptest::collection::vec(
+                prop_oneof![
+                    20 => 0x20_u8..,
+                    1 => any::<u8>(),
+                    1 => prop_oneof![Just(b'"'), Just(b'\\'), Just(0x1f_u8), Just(0x7f), Just(0x80)],
+                ],
+                0..300,
+            ),
+        ) {
+            let special = |&byte: &u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+            let ends = bytes.iter().any(|byte| *byte == b'"' || *byte == b'\\');
+            match plain(&bytes) {
+                Some(stop) => prop_assert_eq!(Some(stop), bytes.iter().position(special)),
+                // A string that does not end is no string, whatever is in it.
+                None => prop_assert!(!ends),
+            }
+        }
     }
 
     #[test]
