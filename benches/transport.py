@@ -30,12 +30,15 @@ from typing import Any
 
 import transport_tables as tables
 
-from peers import ATTACHED, CALLBACK, NAMES
+from peers import ATTACHED, CALLBACK, FLOORS, NAMES
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIENT = Path(__file__).with_name("transport_client.py")
 CANARY = Path(__file__).with_name("canary.py")
 GENERATOR = ROOT / "target" / "load" / "release" / "voxloop-load"
+FLOOR = GENERATOR.with_name("floor")
+PACED_ONLY = frozenset({CALLBACK, *FLOORS})
+"""How Python gets sound matters to pace alone, and the sockets alone do nothing else."""
 TIMEOUT = 120.0
 Result = dict[str, Any]
 
@@ -103,8 +106,8 @@ class Bench:
         self.generator.terminate()
         self.generator.communicate()
 
-    def order(self, without: frozenset[str] = frozenset({CALLBACK})) -> list[str]:
-        """Who is measured, in an order of chance; how Python gets sound matters to pace alone."""
+    def order(self, without: frozenset[str] = PACED_ONLY) -> list[str]:
+        """Who is measured, in an order of chance."""
         return random.sample(kept := [p for p in self.peers if p not in without], len(kept))
 
     def run(self, peer: str, scenario: str, *, tls: bool = False, **orders: Any) -> Result:
@@ -120,7 +123,8 @@ class Bench:
             **orders,
         }
         result: Result = {"peer": peer, "scenario": scenario, "tls": tls, **orders}
-        command = [interpreter(peer), str(CLIENT), json.dumps(whole)]
+        command = [str(FLOOR)] if peer in FLOORS else [interpreter(peer), str(CLIENT)]
+        command.append(json.dumps(whole))
         try:
             done = subprocess.run(
                 command,
@@ -152,7 +156,7 @@ class Bench:
     # -- scenarios ----------------------------------------------------------------------------
 
     def burst(self) -> None:
-        without = frozenset({ATTACHED, CALLBACK})
+        without = PACED_ONLY | {ATTACHED}
         for number in range(self.size.burst_rounds + 1):
             # The last round is over TLS.
             tls = number == self.size.burst_rounds
@@ -166,17 +170,18 @@ class Bench:
             rounds = self.size.paced_rounds if load <= 200 else 1
             for _ in range(rounds):
                 for peer in self.order(frozenset(behind)):
-                    result = self.run(peer, "paced", sessions=load, seconds=self.size.seconds)
+                    orders = {"sessions": load, "seconds": self.size.seconds}
+                    result = self.run(peer, "paced", rest_ms=FLOORS.get(peer), **orders)
                     if tables.lost_the_pace(result):
                         behind.add(peer)
         if self.size.tls_load:
-            for peer in self.order(frozenset()):
+            for peer in self.order(frozenset(FLOORS)):
                 load = self.size.tls_load
                 self.run(peer, "paced", tls=True, sessions=load, seconds=self.size.seconds)
 
     def tool(self) -> None:
         for _ in range(self.size.tool_rounds):
-            for peer in self.order(frozenset({ATTACHED, CALLBACK})):
+            for peer in self.order(PACED_ONLY | {ATTACHED}):
                 self.run(peer, "tool", sessions=1, turns=self.size.turns)
 
     def barge(self) -> None:
@@ -240,6 +245,9 @@ def available(peers: list[str]) -> list[str]:
     """The clients that can be run; what is left out is said aloud."""
     found = []
     for peer in peers:
+        if peer in FLOORS:
+            found.append(peer)
+            continue
         program = f"import peers.{NAMES[peer]} as m; print(getattr(m, 'MISSING', False))"
         done = subprocess.run(
             [interpreter(peer), "-c", program],
@@ -261,7 +269,7 @@ def main() -> None:
     scenarios = ["burst", "paced", "tool", "barge", "memory", "stall"]
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a minute or two, figures are rough")
-    parser.add_argument("--peer", action="append", choices=list(NAMES))
+    parser.add_argument("--peer", action="append", choices=[*NAMES, *FLOORS])
     parser.add_argument("--scenario", action="append", choices=scenarios)
     parser.add_argument("--load", action="append", type=int, help="numbers of sessions")
     parser.add_argument("--workers", type=int, default=1, help="threads of the generator")
@@ -273,7 +281,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before it was over"))
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), available(given.peer or list(NAMES)), size, given.workers)
+        bench = Bench(Path(folder), available(given.peer or [*NAMES, *FLOORS]), size, given.workers)
         try:
             for scenario in given.scenario or scenarios:
                 try:

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
-from peers import ATTACHED, NAMES, SENDING
+from peers import ATTACHED, FLOORS, NAMES, SENDING
 
 Result = dict[str, Any]
 Pick = Callable[[Result], Any]
@@ -45,7 +45,7 @@ def _heading(title: str, columns: list[str]) -> None:
 
 
 def _rows(results: list[Result], cells: Callable[[list[Result]], list[str]]) -> None:
-    for peer in NAMES:
+    for peer in (*NAMES, *FLOORS):
         mine = [result for result in results if result["peer"] == peer]
         if not mine:
             continue
@@ -139,14 +139,14 @@ def _paced(results: list[Result]) -> None:
 
         def cells(mine: list[Result], cpu: Any = cpu, load: int = load) -> list[str]:
             holding = [number for result in mine if (number := held(result)) is not None]
-            attached = mine[0]["peer"] == ATTACHED
+            unseen = mine[0]["peer"] in (ATTACHED, *FLOORS)
             share = statistics.median(r["client"]["deltas"] / r["client"]["due"] for r in mine)
             return [
                 cpu(mine),
                 _middle(mine, *(_client("down_ms", part) for part in PARTS)),
                 _middle(mine, *(_server("up", "late_us", p) for p in PARTS), scale=1e-3),
                 _middle(mine, _server("up", "lost_samples")),
-                "-" if attached else f"{share:.1%}",
+                "-" if unseen else f"{share:.1%}",
                 f"{statistics.median(holding):.0f} of {load}" if holding else "-",
                 _middle(mine, _server("down", "generator_late_us", "p99"), scale=1e-3),
             ]

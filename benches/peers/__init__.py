@@ -26,8 +26,10 @@ NAMES = {
 
 ATTACHED = "voxloop attached"
 CALLBACK = "voxloop callback"
-SENDING = (ATTACHED, CALLBACK)
-"""Clients whose sources send by themselves."""
+FLOORS = {"bare sockets": 0, "bare sockets, 1 ms rests": 1}
+"""What a table calls the sockets alone (``benches/load/src/bin/floor.rs``), and the rest in ms."""
+SENDING = (ATTACHED, CALLBACK, *FLOORS)
+"""Clients that send by themselves."""
 MARK = 0x4C584C56
 DELTA_BYTES = 960
 """Sound of one delta: 20 ms."""
