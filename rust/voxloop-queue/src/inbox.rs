@@ -6,6 +6,7 @@ use std::task::{Poll, Waker};
 
 use crate::ITEM_OVERHEAD;
 use crate::bell::{Bell, WakeBell};
+use crate::outbox::Unsent;
 use crate::signal::Signal;
 use crate::sync::{Mutex, lock};
 
@@ -104,6 +105,19 @@ impl<T, E: Clone, B: Bell> Inbox<T, E, B> {
         self.put(item, bytes, false, join).await
     }
 
+    /// Producer: as [`Inbox::push_quietly`], for now or not at all.
+    ///
+    /// # Errors
+    /// [`Unsent::Full`] while there is no room, [`Unsent::Closed`] once the queue was ended.
+    pub fn try_push_quietly(
+        &self,
+        item: T,
+        bytes: usize,
+        join: impl Fn(&mut T, T) -> Option<T>,
+    ) -> Result<(), Unsent<T, Refused>> {
+        self.offer(&mut lock(&self.state), item, bytes, join)
+    }
+
     async fn put(
         &self,
         item: T,
@@ -111,31 +125,21 @@ impl<T, E: Clone, B: Bell> Inbox<T, E, B> {
         wakes: bool,
         join: impl Fn(&mut T, T) -> Option<T>,
     ) -> Result<(), Refused> {
-        let cost = bytes + ITEM_OVERHEAD;
         let mut waiting = Some(item);
         poll_fn(|cx| {
+            let Some(item) = waiting.take() else { return Poll::Ready(Ok(())) };
             let mut state = lock(&self.state);
-            if state.end.is_some() {
-                return Poll::Ready(Err(Refused));
-            }
-            if !state.fits(cost, self.limit) {
-                if state.lossy {
-                    state.dropped += 1;
-                    return Poll::Ready(Ok(()));
+            match self.offer(&mut state, item, bytes, &join) {
+                Ok(()) => {}
+                Err(Unsent::Closed(refused)) => return Poll::Ready(Err(refused)),
+                Err(Unsent::Full(item)) => {
+                    waiting = Some(item);
+                    state.producer = Some(cx.waker().clone());
+                    drop(state);
+                    // What was pushed quietly must be taken before there is room.
+                    self.signal.fire();
+                    return Poll::Pending;
                 }
-                state.producer = Some(cx.waker().clone());
-                drop(state);
-                // What was pushed quietly must be taken before there is room.
-                self.signal.fire();
-                return Poll::Pending;
-            }
-            if let Some(item) = waiting.take() {
-                let rest = match state.items.last_mut() {
-                    Some(last) => join(last, item),
-                    None => Some(item),
-                };
-                state.bytes += if rest.is_some() { cost } else { bytes };
-                state.items.extend(rest);
             }
             drop(state);
             if wakes {
@@ -144,6 +148,34 @@ impl<T, E: Clone, B: Bell> Inbox<T, E, B> {
             Poll::Ready(Ok(()))
         })
         .await
+    }
+
+    /// Queues an item, or counts it as dropped, unless it would have to wait.
+    fn offer(
+        &self,
+        state: &mut State<T, E>,
+        item: T,
+        bytes: usize,
+        join: impl Fn(&mut T, T) -> Option<T>,
+    ) -> Result<(), Unsent<T, Refused>> {
+        if state.end.is_some() {
+            return Err(Unsent::Closed(Refused));
+        }
+        let cost = bytes + ITEM_OVERHEAD;
+        if !state.fits(cost, self.limit) {
+            if !state.lossy {
+                return Err(Unsent::Full(item));
+            }
+            state.dropped += 1;
+            return Ok(());
+        }
+        let rest = match state.items.last_mut() {
+            Some(last) => join(last, item),
+            None => Some(item),
+        };
+        state.bytes += if rest.is_some() { cost } else { bytes };
+        state.items.extend(rest);
+        Ok(())
     }
 
     /// Whether an item of `bytes` payload bytes would go in without waiting.

@@ -204,6 +204,25 @@ fn what_is_pushed_quietly_wakes_nobody_until_there_is_no_room_or_something_loude
 }
 
 #[test]
+fn what_is_pushed_for_now_or_not_at_all_is_given_back_where_there_is_no_room() {
+    let queue = Inbox::<u64, String>::new(2 * (ITEM_OVERHEAD + 8)).unwrap();
+    let push = |item| queue.try_push_quietly(item, 8, |_, item| Some(item));
+    assert_eq!(push(1), Ok(()));
+    assert_eq!(push(2), Ok(()));
+    assert_eq!(push(3), Err(Unsent::Full(3)));
+    assert!(!readable(queue.signal(), Duration::ZERO));
+    assert_eq!(queue.drain(), Ok(Drained::Items(vec![1, 2])));
+    assert_eq!(push(4), Ok(()));
+    assert_eq!(push(5), Ok(()));
+    queue.drop_when_full();
+    assert_eq!(push(6), Ok(()));
+    assert_eq!(queue.dropped(), 1);
+    queue.finish(Ok(()));
+    assert_eq!(push(7), Err(Unsent::Closed(Refused)));
+    assert_eq!(queue.drain(), Ok(Drained::Items(vec![4, 5])));
+}
+
+#[test]
 fn what_is_pushed_quietly_may_join_the_newest_and_counts_its_bytes() {
     let queue = Inbox::<Vec<u8>, String>::new(1 << 20).unwrap();
     let even = |last: &mut Vec<u8>, next: Vec<u8>| {

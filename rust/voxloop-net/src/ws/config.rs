@@ -15,8 +15,9 @@ use crate::tls::TlsConfig;
 /// Bytes read from the socket at once. The protocol library fills as many with zeros before each
 /// read, so that they are resident for every connection; under TLS a read is no system call.
 const READ_BUFFER: usize = 2 * 1024;
-/// Bytes written to the socket at once.
-const WRITE_BUFFER: usize = 16 * 1024;
+/// Bytes from which on what is to be sent is written to the socket. The protocol library keeps what
+/// room it once took for them, so that every connection that was late once holds it.
+const WRITE_BUFFER: usize = 4 * 1024;
 /// The protocol library sets this much address space aside for a frame that claims to be as large.
 const MAX_MESSAGE: usize = 256 << 20;
 /// Fields the handshake sets itself.
@@ -119,11 +120,14 @@ impl WsConfig {
         Ok(Plan { target, proxy, headers, secrets: Secrets::of(&self.headers) })
     }
 
-    /// Lets go of what is of no use to a connection that is open.
-    pub(crate) fn forget_opening(&mut self) {
-        (self.url, self.headers, self.subprotocols) = Default::default();
-        self.tls = TlsConfig::default();
-        self.proxy = ProxyChoice::default();
+    /// What an open connection goes by; the rest is of no use to it.
+    pub(crate) fn into_times(self: Box<Self>) -> Times {
+        Times {
+            ping_interval: self.ping_interval,
+            ping_timeout: self.ping_timeout,
+            close: self.close_timeout,
+            coalesce: self.coalesce,
+        }
     }
 
     /// The limits, as the protocol library wants them.
@@ -156,6 +160,23 @@ pub(crate) struct Plan {
     pub(crate) proxy: Option<Proxy>,
     pub(crate) headers: HeaderMap,
     pub(crate) secrets: Secrets,
+}
+
+impl Plan {
+    /// What an open connection must not tell; all that it took to open one goes. (Of a box that is
+    /// taken apart in place, the other parts would stay as long as the function runs.)
+    pub(crate) fn into_secrets(self: Box<Self>) -> Secrets {
+        self.secrets
+    }
+}
+
+/// How long an open connection waits for what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) ping_interval: Option<Duration>,
+    pub(crate) ping_timeout: Option<Duration>,
+    pub(crate) close: Duration,
+    pub(crate) coalesce: Duration,
 }
 
 fn is_token(byte: u8) -> bool {

@@ -8,9 +8,9 @@ use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
 use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
-use voxloop_queue::Refused;
+use voxloop_queue::{Refused, Unsent};
 
-use super::config::WsConfig;
+use super::config::Times;
 use super::connect::Ws;
 use super::ends;
 use super::keepalive::Keepalive;
@@ -25,9 +25,9 @@ pub(crate) async fn read_all<M>(
     link: &Arc<Link<M>>,
     keepalive: &Keepalive,
     secrets: &Secrets,
-    config: &WsConfig,
+    times: Times,
 ) -> NetError {
-    let mut delivery = Delivery { link, keepalive, hush: Hush::new(config.coalesce), open: None };
+    let mut delivery = Delivery { link, keepalive, hush: Hush::new(times.coalesce), open: None };
     loop {
         let next = tokio::select! {
             biased;
@@ -61,7 +61,7 @@ pub(crate) async fn read_all<M>(
                 let end = ends::of_close(frame, &link.counters.meter, secrets);
                 link.finish(end.clone());
                 // Polling on sends the answer; the server is to close the socket first.
-                let _ = tokio::time::timeout(config.close_timeout, drain_socket(stream)).await;
+                let _ = tokio::time::timeout(times.close, drain_socket(stream)).await;
                 return end;
             }
         };
@@ -243,17 +243,24 @@ impl<M> Delivery<'_, M> {
 
     /// Queues one item, and says so while there is no room for it.
     async fn put(&mut self, item: WsItem<M>, bytes: usize) -> Result<(), Refused> {
-        let stuck_ns = (!self.link.inbox.has_room(bytes)).then(monotonic_ns);
-        if stuck_ns.is_some() {
-            self.keepalive.set_deaf(true);
+        let link = self.link;
+        let join = |last: &mut WsItem<M>, next| join(link, last, next);
+        match link.inbox.try_push_quietly(item, bytes, join) {
+            Ok(()) => Ok(()),
+            // What is seldom waited for has its room when it is.
+            Err(Unsent::Full(item)) => Box::pin(self.wait(item, bytes)).await,
+            Err(Unsent::Closed(refused)) => Err(refused),
         }
+    }
+
+    async fn wait(&mut self, item: WsItem<M>, bytes: usize) -> Result<(), Refused> {
+        let since_ns = monotonic_ns();
+        self.keepalive.set_deaf(true);
         let link = self.link;
         let join = |last: &mut WsItem<M>, next| join(link, last, next);
         let pushed = link.inbox.push_quietly(item, bytes, join).await;
-        if let Some(since_ns) = stuck_ns {
-            self.keepalive.set_deaf(false);
-            self.link.counters.blocked(monotonic_ns() - since_ns);
-        }
+        self.keepalive.set_deaf(false);
+        self.link.counters.blocked(monotonic_ns() - since_ns);
         pushed
     }
 }

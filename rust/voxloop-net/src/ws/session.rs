@@ -30,20 +30,20 @@ const LAST_ANSWERS: Duration = Duration::from_millis(100);
 pub(crate) async fn run<M>(
     host: &'static Host,
     link: &Arc<Link<M>>,
-    mut config: Box<WsConfig>,
+    config: Box<WsConfig>,
     plan: Box<Plan>,
     mut going_down: GoingDown,
 ) -> Result<(), NetError> {
     // A task has room for the largest of its steps as long as it lives; this one is over soon.
     let ws = Box::pin(open(host, link, &config, &plan, &mut going_down)).await?;
-    config.forget_opening();
-    let Plan { secrets, .. } = *plan;
+    let secrets = plan.into_secrets();
+    let times = config.into_times();
     let (mut sink, mut stream) = ws.split();
-    let keepalive = Keepalive::new(config.ping_interval, config.ping_timeout);
+    let keepalive = Keepalive::new(times.ping_interval, times.ping_timeout);
     let end = {
-        let reading = pin!(reader::read_all(&mut stream, link, &keepalive, &secrets, &config));
+        let reading = pin!(reader::read_all(&mut stream, link, &keepalive, &secrets, times));
         let writing = pin!(write_then_look(&mut sink, link, &keepalive));
-        let judging = pin!(judge(link, &keepalive, config.close_timeout, &mut going_down));
+        let judging = pin!(judge(link, &keepalive, times.close, &mut going_down));
         let mut writing = Apart::new(writing);
         let end = tokio::select! {
             // The writer right behind the reader, for what the reader's side has to say at once.
@@ -60,7 +60,7 @@ pub(crate) async fn run<M>(
         }
         end
     };
-    say_goodbye(&mut sink, link, &end, config.close_timeout).await;
+    Box::pin(say_goodbye(&mut sink, link, &end, times.close)).await;
     Err(end)
 }
 
