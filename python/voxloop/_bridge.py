@@ -117,6 +117,33 @@ class Outbox:
                 await trio.lowlevel.wait_readable(self._native.send_fileno())
 
 
+class Waiter:
+    """A place where one task waits to be called; a `trio.Event` has room for many."""
+
+    __slots__ = ("_task",)
+
+    def __init__(self) -> None:
+        self._task: trio.lowlevel.Task | None = None
+
+    def call(self) -> None:
+        """Let the task that waits go on; nothing is remembered if none does."""
+        task, self._task = self._task, None
+        if task is not None:
+            trio.lowlevel.reschedule(task)
+
+    async def wait(self) -> None:
+        """Wait to be called; one task at a time.
+
+        **Cancellation:** may be called again.
+        """
+        self._task = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(self._give_up)
+
+    def _give_up(self, _raise: object) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+
 checkpoint = trio.lowlevel.checkpoint
 """Let other tasks run and be cancelled here, at half the price of ``trio.sleep(0)``."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from voxloop._errors import ConfigError
 from voxloop._scope import open_nursery
@@ -16,7 +17,7 @@ from voxloop.agents.prompt import as_prompt
 from voxloop.tools import Enabled, FileSearch, JsonObject, RunContext, Tool, is_enabled
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class ResolvedAgent:
     """What a response is asked with, and what its calls are looked up in.
 
@@ -38,6 +39,10 @@ class ResolvedAgent:
     schemas: tuple[JsonObject, ...]
     prompt: JsonObject | None = None
     include: tuple[str, ...] = ()
+
+
+_latest: Final[WeakValueDictionary[int, ResolvedAgent]] = WeakValueDictionary()
+"""How an agent was made ready last, for as long as someone holds that and with it the agent."""
 
 
 async def resolve(
@@ -95,19 +100,39 @@ async def resolve(
     check_names(agent.name, tools, handoffs)
     schemas = [_schema(tool) for tool in tools]
     schemas += [handoff.schema() for handoff in handoffs]
-    return ResolvedAgent(
-        agent=agent,
-        instructions=answers["instructions"],
-        functions=MappingProxyType({tool.name: tool for tool in tools if isinstance(tool, Tool)}),
-        handoffs=MappingProxyType({h.tool_name: h for h in handoffs}),
-        schemas=tuple(schemas),
-        prompt=answers.get("prompt"),
-        include=tuple(
-            dict.fromkeys(
-                name for tool in tools if isinstance(tool, FileSearch) for name in tool.include
-            )
-        ),
+    return _shared(
+        ResolvedAgent(
+            agent=agent,
+            instructions=answers["instructions"],
+            functions=MappingProxyType(
+                {tool.name: tool for tool in tools if isinstance(tool, Tool)}
+            ),
+            handoffs=MappingProxyType({h.tool_name: h for h in handoffs}),
+            schemas=tuple(schemas),
+            prompt=answers.get("prompt"),
+            include=tuple(
+                dict.fromkeys(
+                    name for tool in tools if isinstance(tool, FileSearch) for name in tool.include
+                )
+            ),
+        )
     )
+
+
+def _shared(made: ResolvedAgent) -> ResolvedAgent:
+    """The same, with the functions of the last time if it has no others.
+
+    Many sessions have one agent: its functions and their definitions are held once.
+    """
+    last = _latest.get(id(made.agent))
+    if last is None or (last.functions, last.handoffs, last.schemas) != (
+        made.functions,
+        made.handoffs,
+        made.schemas,
+    ):
+        _latest[id(made.agent)] = made
+        return made
+    return replace(made, functions=last.functions, handoffs=last.handoffs, schemas=last.schemas)
 
 
 def _schema(tool: Tool | FileSearch | JsonObject) -> JsonObject:

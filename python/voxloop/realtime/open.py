@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
 
 import trio
 
@@ -25,8 +26,7 @@ from voxloop.tools import RunContext
 from voxloop.wire import realtime as rt
 
 
-@asynccontextmanager
-async def open_session(
+def open_session(
     agent: Agent,
     *,
     config: RunConfig | None = None,
@@ -34,7 +34,7 @@ async def open_session(
     model_config: ModelConfig | None = None,
     context: object = None,
     initial_items: Sequence[rt.Item | Mapping[str, object]] = (),
-) -> AsyncIterator[Session]:
+) -> AbstractAsyncContextManager[Session]:
     """Open a realtime session with an agent.
 
     Nothing happens before the block is entered. Leaving it, in whatever way, sends nothing more,
@@ -58,19 +58,55 @@ async def open_session(
 
     **Cancellation:** what was opened is closed.
     """
-    # What it takes to open one is not kept for as long as it is open.
-    async with open_nursery() as nursery:
-        runner, before = await _connected(
-            nursery, agent, config, provider, model_config, context, initial_items
-        )
-        session = Session(runner)
+    return _Opening(agent, config, provider, model_config, context, initial_items)
+
+
+class _Opening(AbstractAsyncContextManager[Session]):
+    """The block around a session; a generator would take more room for as long as it is open."""
+
+    __slots__ = ("_block", "_given", "_runner")
+
+    def __init__(
+        self,
+        agent: Agent,
+        config: RunConfig | None,
+        provider: Provider | None,
+        model_config: ModelConfig | None,
+        context: object,
+        initial_items: Sequence[rt.Item | Mapping[str, object]],
+    ) -> None:
+        self._given = (agent, config, provider, model_config, context, initial_items)
+        self._block = open_nursery()
+        self._runner: Runner | None = None
+
+    async def __aenter__(self) -> Session:
+        given = self._given
+        del self._given  # what it takes to open one is not kept for as long as it is open
+        nursery = await self._block.__aenter__()
         try:
-            runner.start()
+            self._runner, before = await _connected(nursery, *given)
+            session = Session(self._runner)
+            self._runner.start()
             for item in before:
-                runner.command(inputs.AddItem(item, None, False, time.monotonic()))
-            yield session
-        finally:
-            await runner.aclose()
+                self._runner.command(inputs.AddItem(item, None, False, time.monotonic()))
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
+        return session
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        try:
+            if self._runner is not None:
+                await self._runner.aclose()
+        except BaseException as error:
+            await self._block.__aexit__(type(error), error, error.__traceback__)
+            raise
+        return await self._block.__aexit__(kind, failure, traceback)
 
 
 async def _connected(

@@ -16,6 +16,7 @@ from voxloop.realtime.machine.settings import (
     Payload,
     applied,
     changed,
+    kept,
     param_path,
     payload,
     to_wire,
@@ -243,7 +244,7 @@ def _tell(
     if len(pending) > MAX_PENDING:
         oldest = next(old for old in pending if old.handover is None)
         pending = tuple(old for old in pending if old is not oldest)
-    step.update(link=replace(link, pending=pending, known=applied(link.known, changes)))
+    step.update(link=replace(link, pending=pending, known=kept(applied(link.known, changes))))
 
 
 def _voice(known: Payload) -> object:

@@ -7,12 +7,13 @@ Text and transcripts that are still coming are kept as drafts beside the items, 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from voxloop.realtime.machine.parts import NONE
 from voxloop.wire import realtime as rt
 
 Change: TypeAlias = Literal["added", "updated", "deleted"]
@@ -111,13 +112,14 @@ class History(Struct, frozen=True, eq=False):
         drafts: Text of parts that are still coming.
         places: Where an item stood when it was looked for last. All versions of a history share
             it: it has every id that ever was in one of them, and is checked before it is believed.
-        awaited: Ids that were named as predecessors before they came; shared as well.
+        awaited: Ids that were named as predecessors before they came; shared as well, from the
+            first of them on.
     """
 
     items: tuple[HistoryItem, ...] = ()
-    drafts: Mapping[Key, str] = field(default_factory=dict)
+    drafts: Mapping[Key, str] = NONE
     places: dict[str, int] = field(default_factory=dict)
-    awaited: set[str] = field(default_factory=set)
+    awaited: Collection[str] = ()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, History):
@@ -312,7 +314,7 @@ def _insert(history: History, item: HistoryItem) -> History:
     elif item.previous_id is not None:
         known = history.find(item.previous_id)
         if known is None:
-            history.awaited.add(item.previous_id)
+            history = _awaiting(history, item.previous_id)
         else:
             place = known + 1
     history.places[item.id] = place
@@ -320,6 +322,13 @@ def _insert(history: History, item: HistoryItem) -> History:
         items = history.items
         return _holding(history, items[:place] + (item,) + items[place:])  # noqa: RUF005
     return _holding(history, _reclaimed(history.items, item, place))
+
+
+def _awaiting(history: History, item_id: str) -> History:
+    if isinstance(history.awaited, set):
+        history.awaited.add(item_id)
+        return history
+    return History(history.items, history.drafts, history.places, {item_id})
 
 
 def _holding(history: History, items: tuple[HistoryItem, ...]) -> History:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from msgspec import Struct, field
+from msgspec import Struct
 
+from voxloop.realtime.machine.parts import NONE
 from voxloop.wire import realtime as rt
 
 
@@ -22,7 +23,7 @@ class Images(Struct, frozen=True, kw_only=True):
     """
 
     limit: int = 0
-    parts: Mapping[str, tuple[rt.ContentPart, ...]] = field(default_factory=dict)
+    parts: Mapping[str, tuple[rt.ContentPart, ...]] = NONE
 
 
 def keep(images: Images, item: rt.Item) -> Images:

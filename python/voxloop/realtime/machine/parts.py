@@ -6,11 +6,16 @@ Where a part is known to be a struct, `msgspec.structs.replace` does the same wi
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
 P = TypeVar("P")
+
+NONE: Final[Mapping[Any, Any]] = MappingProxyType({})
+"""No entries: parts are never changed, so that all of them can have the same."""
 
 # Cheaper to compare than to ask `isinstance`, which looks for an instance check of its own.
 _STRUCT: Final = type(msgspec.Struct)

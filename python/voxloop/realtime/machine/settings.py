@@ -7,7 +7,9 @@ leaf by leaf and a rejected leaf can be taken out again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias, cast
+from hashlib import blake2b
+from typing import Final, TypeAlias, cast
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -15,6 +17,16 @@ from voxloop.realtime.config import SessionModelSettings, wire_format
 from voxloop.wire import realtime as rt
 
 Payload: TypeAlias = dict[str, object]
+
+
+class _Tree(dict[str, object]):
+    """A part of a payload that several sessions may hold; it is never changed."""
+
+    __slots__ = ("__weakref__",)
+
+
+_trees: Final[WeakValueDictionary[bytes, _Tree]] = WeakValueDictionary()
+"""Parts that sessions hold now, by a digest."""
 
 _VOICE = ("audio", "output", "voice")
 _BRANCHES = frozenset({"audio", "input", "output"})
@@ -67,7 +79,7 @@ def payload(
         "type": "realtime",
         "instructions": instructions,
         "output_modalities": list(settings.output_modalities),
-        "tools": [dict(tool) for tool in tools],
+        "tools": list(tools),
         "audio": {"input": incoming, "output": outgoing},
         "tool_choice": _plain(settings.tool_choice if tool_choice is None else tool_choice),
         "parallel_tool_calls": settings.parallel_tool_calls
@@ -136,6 +148,22 @@ def applied(old: Payload, changes: Payload) -> Payload:
         else:
             result[key] = value
     return result
+
+
+def kept(known: Payload) -> Payload:
+    """What the server knows, to be kept: what another session knows as well is kept once.
+
+    Instructions may be each session's own; the settings of sound are much larger as dicts, and
+    hardly ever differ.
+    """
+    sound = known.get("audio")
+    if not isinstance(sound, dict) or isinstance(sound, _Tree):
+        return known
+    digest = blake2b(msgspec.json.encode(sound), digest_size=16).digest()
+    held = _trees.get(digest)
+    if held is None or held != sound:
+        held = _trees[digest] = _Tree(sound)
+    return {**known, "audio": held}
 
 
 def without(tree: Payload, path: Sequence[str]) -> Payload:

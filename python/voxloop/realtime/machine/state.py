@@ -14,6 +14,7 @@ from voxloop.realtime.machine.filtering import Rewrite
 from voxloop.realtime.machine.history import History
 from voxloop.realtime.machine.images import Images
 from voxloop.realtime.machine.latency import Ledger
+from voxloop.realtime.machine.parts import NONE
 from voxloop.realtime.machine.playback import Playback
 from voxloop.realtime.machine.ring import Ring, empty
 from voxloop.realtime.machine.sequencer import Sequencer
@@ -98,7 +99,7 @@ class Link(Struct, frozen=True):
     attached: bool = False
     over: bool = False
     rate_limits: tuple[rt.RateLimit, ...] = ()
-    repeated: Mapping[str, str | None] = field(default_factory=dict)
+    repeated: Mapping[str, str | None] = NONE
     replaced: tuple[str, ...] = ()
 
 
@@ -139,7 +140,7 @@ class ResponseTrack(Struct, frozen=True, kw_only=True):
     by: ResolvedAgent | None = None
     in_conversation: bool = True
     params: rt.ResponseParams | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = NONE
     asked_at: float | None = None
     created_at: float = 0.0
     first_text_at: float | None = None
@@ -165,10 +166,10 @@ class Turn(Struct, frozen=True):
     """
 
     speaking: bool = False
-    responses: Mapping[str, ResponseTrack] = field(default_factory=dict)
+    responses: Mapping[str, ResponseTrack] = NONE
     muted: tuple[str, ...] = ()
-    outside: Mapping[str, float] = field(default_factory=dict)
-    beside: Mapping[str, rt.ResponseParams] = field(default_factory=dict)
+    outside: Mapping[str, float] = NONE
+    beside: Mapping[str, rt.ResponseParams] = NONE
     shown: AgentState | None = None
     quiet_since: float | None = None
     tripped: tuple[str, ...] = ()
@@ -269,9 +270,9 @@ class ToolState(Struct, frozen=True):
         when_idle: The model is to go on with an output once nobody speaks.
     """
 
-    calls: Mapping[str, Call] = field(default_factory=dict)
-    past: Mapping[str, Call] = field(default_factory=dict)
-    batches: Mapping[str, Batch] = field(default_factory=dict)
+    calls: Mapping[str, Call] = NONE
+    past: Mapping[str, Call] = NONE
+    batches: Mapping[str, Batch] = NONE
     approvals: Approvals = field(default_factory=Approvals)
     when_idle: bool = False
 
@@ -338,20 +339,20 @@ class State(Struct, frozen=True, kw_only=True):
     ids: int = 0
     line: Line = Line()
     backlog: Backlog = Backlog()
-    link: Link = field(default_factory=Link)
-    turn: Turn = field(default_factory=Turn)
-    input: InputBuffer = field(default_factory=InputBuffer)
-    sequencer: Sequencer = field(default_factory=Sequencer)
-    playback: Playback = field(default_factory=Playback)
+    link: Link = Link()
+    turn: Turn = Turn()
+    input: InputBuffer = InputBuffer()
+    sequencer: Sequencer = Sequencer()
+    playback: Playback = Playback()
     media: MediaState = MediaState()
     tools: ToolState = ToolState()
     history: History = field(default_factory=History)
-    latency: Ledger = field(default_factory=Ledger)
+    latency: Ledger = Ledger()
     usage: Usage = Usage()
-    gates: Mapping[str, Gated] = field(default_factory=dict)
-    spent: Mapping[str, Usage] = field(default_factory=dict)
-    images: Images = field(default_factory=Images)
-    holds: Mapping[str, Hold] = field(default_factory=dict)
+    gates: Mapping[str, Gated] = NONE
+    spent: Mapping[str, Usage] = NONE
+    images: Images = Images()
+    holds: Mapping[str, Hold] = NONE
 
 
 def initial(

@@ -14,14 +14,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Generic, Literal, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
 import trio
 
-from voxloop._bridge import cancellation_point, checkpoint
+from voxloop._bridge import Waiter, cancellation_point, checkpoint
 from voxloop._errors import ConcurrencyError, VoxloopError
 
 T = TypeVar("T")
+
+_NOTHING: Final[deque[Any]] = deque(maxlen=0)
+"""The queue of all that wait: a deque has room for 64, however little is in it."""
 
 MAX_EVENTS = 8192
 """Events that may wait for one subscriber, audio not counted."""
@@ -57,14 +60,14 @@ class Subscription(Generic[T]):
         unasked: bool = False,
     ) -> None:
         self._limits = (max_events, max_bytes)
-        self._queue: deque[tuple[T, int]] = deque()
+        self._queue: deque[tuple[T, int]] = _NOTHING
         self._sounds = 0
         self._bytes = 0
         self._silent = 0
         """How many at the front of the queue are known to be no sound."""
         self._mode: Literal["unread", "read", "asleep"] = "unread" if unasked else "read"
         self._dropped = 0
-        self._wake: trio.Event | None = None
+        self._wake = Waiter()
         self._reading = False
         self._row = IN_A_ROW - 1
 
@@ -104,6 +107,8 @@ class Subscription(Generic[T]):
         if self._mode == "asleep":
             self._dropped += len(events)
             return
+        if self._queue is _NOTHING:
+            self._queue = deque()
         self._queue.extend(events)
         for _, size in events:
             if size:
@@ -113,8 +118,7 @@ class Subscription(Generic[T]):
         while self._bytes > max_bytes:
             self._drop()
         if len(self._queue) - self._sounds <= max_events:
-            if self._wake is not None:
-                self._wake.set()
+            self._wake.call()
         elif self._mode == "unread":
             self._sleep()
         else:
@@ -139,8 +143,7 @@ class Subscription(Generic[T]):
         """Nothing more comes."""
         if not self._ended:
             self._ended, self._error = True, error
-            if self._wake is not None:
-                self._wake.set()
+            self._wake.call()
 
     def __aiter__(self) -> Subscription[T]:
         return self
@@ -182,16 +185,15 @@ class Subscription(Generic[T]):
                 self._row = 0
                 if self._ended:
                     raise self._error or StopAsyncIteration
-                self._wake = trio.Event()
+                self._queue = _NOTHING
                 await self._wake.wait()
         finally:
             self._reading = False
-            self._wake = None
 
     def _sleep(self) -> None:
         """Nobody reads: hold nothing until someone does."""
         self._dropped += len(self._queue)
-        self._queue.clear()
+        self._queue = _NOTHING
         self._bytes = self._sounds = self._silent = 0
         self._mode = "asleep"
 
