@@ -11,13 +11,15 @@ spurious, it cannot be lost.
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Generic, Protocol, TypeVar
 
 import trio
 
 from voxloop._errors import ConcurrencyError
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Drainable(Protocol[T]):
@@ -53,11 +55,26 @@ class Inbox(Generic[T]):
         self._native = native
         self._busy = False
 
-    async def receive_batch(self) -> list[T]:
+    def receive_batch(self) -> Coroutine[Any, Any, list[T]]:
         """Wait until something has come, then take all of it.
 
         Returns:
             At least one item, in order of arrival.
+
+        Raises:
+            ConcurrencyError: Another task is receiving.
+            VoxloopError: The stored end of the connection, after its last item was taken.
+
+        **Cancellation:** nothing is lost; nothing is awaited after items were taken.
+        """
+        return self.receive_as(_themselves)
+
+    async def receive_as(self, made: Callable[[list[T]], list[U]]) -> list[U]:
+        """The same, for the caller to be given what is made of the items.
+
+        Args:
+            made: Makes it of a batch, here rather than in a call around this one, which would be
+                held for as long as this waits.
 
         Raises:
             ConcurrencyError: Another task is receiving.
@@ -74,9 +91,13 @@ class Inbox(Generic[T]):
             while True:
                 await trio.lowlevel.wait_readable(self._native.fileno())
                 if batch := self._native.drain():
-                    return batch
+                    return made(batch)
         finally:
             self._busy = False
+
+
+def _themselves(items: list[T]) -> list[T]:
+    return items
 
 
 class Outbox:
@@ -131,13 +152,14 @@ class Waiter:
         if task is not None:
             trio.lowlevel.reschedule(task)
 
-    async def wait(self) -> None:
-        """Wait to be called; one task at a time.
+    def wait(self) -> Awaitable[object]:
+        """Wait to be called; one task at a time, and at once.
 
         **Cancellation:** may be called again.
         """
         self._task = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(self._give_up)
+        # Not awaited here: each call around one that waits is held for as long.
+        return trio.lowlevel.wait_task_rescheduled(self._give_up)  # noqa: ASYNC105
 
     def _give_up(self, _raise: object) -> trio.lowlevel.Abort:
         self._task = None

@@ -48,8 +48,8 @@ from voxloop.realtime.machine.latency import TurnMetrics
 from voxloop.realtime.open import open_session
 from voxloop.realtime.reconnect import Reconnect
 from voxloop.realtime.session import Session
-from voxloop.realtime.skin.runner import WireEvent
 from voxloop.realtime.skin.subscribers import Subscription
+from voxloop.realtime.skin.telling import WireEvent
 from voxloop.realtime.usage import Prices, Usage
 
 if TYPE_CHECKING:

@@ -32,8 +32,9 @@ from voxloop.realtime.events import Event
 from voxloop.realtime.items import as_item, image_url, mcp_answer
 from voxloop.realtime.machine import inputs
 from voxloop.realtime.machine.holdback import check_sink
-from voxloop.realtime.skin.runner import Runner, WireEvent
+from voxloop.realtime.skin.runner import Runner
 from voxloop.realtime.skin.subscribers import Subscription
+from voxloop.realtime.skin.telling import WireEvent
 from voxloop.realtime.skin.work import check_agent
 from voxloop.realtime.telephone import FORMATS
 from voxloop.realtime.uplink import Uplink

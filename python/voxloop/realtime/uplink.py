@@ -18,6 +18,8 @@ class Uplink:
         form: What the server takes.
     """
 
+    __slots__ = ("_form", "_rate", "_resampler")
+
     def __init__(self, form: WireFormat = FORMATS["pcm16"]) -> None:
         self._form = form
         self._resampler: Resampler | None = None

@@ -61,6 +61,8 @@ def appended(state: State, data: bytes) -> State | None:
 class Sent:
     """Audio of the user that was sent and is not in the state yet: several pieces go in as one."""
 
+    __slots__ = ("_bytes", "_pieces")
+
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self._bytes = 0
@@ -165,6 +167,8 @@ class Quick:
     The parts of a state are never changed, so that what was found of them holds while they are the
     same ones.
     """
+
+    __slots__ = ("_parts", "_response_id", "_worded")
 
     def __init__(self) -> None:
         self._parts: tuple[object, ...] = ()

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import trio
 
@@ -65,8 +65,28 @@ class Owner(Protocol):
         """Let it begin."""
         ...
 
+    def told(self) -> bool:
+        """Tell the application what it is to be told; False if it is far behind."""
+        ...
+
     async def give_way(self) -> None:
         """Let the application take what it was told."""
+        ...
+
+
+class Clock(Protocol):
+    """Who wants to be looked at when it is time; whoever waits may see to it."""
+
+    def rest(self) -> trio.CancelScope:
+        """A block to wait in, which ends when it is time."""
+        ...
+
+    def rested(self) -> None:
+        """The block is over."""
+        ...
+
+    async def run(self) -> None:
+        """Do nothing else."""
         ...
 
 
@@ -100,17 +120,30 @@ class Connection:
         epoch: Its number.
         outbox: What is queued for it, and for no other.
         transport: What carries its messages.
+        gone: It was let go: `serve` returns.
     """
 
-    __slots__ = ("_heard", "_held", "_serving", "_writing", "epoch", "outbox", "transport")
+    __slots__ = (
+        "_heard",
+        "_held",
+        "_reading",
+        "_serving",
+        "_writing",
+        "epoch",
+        "gone",
+        "outbox",
+        "transport",
+    )
 
     def __init__(self, epoch: int, transport: RealtimeTransport, *, keep: bool) -> None:
         self.epoch = epoch
         self.outbox = Outbox(transport)
         self.transport = transport
         self.keep_messages(keep)
+        self.gone = False
         self._held: list[Frame] = []
         self._heard = False
+        self._reading: trio.CancelScope | None = None
         self._serving: tuple[Owner, trio.Nursery] | None = None
         self._writing: trio.CancelScope | None = None
 
@@ -140,31 +173,46 @@ class Connection:
         if isinstance(self.transport, MediaTransport):
             self.transport.keep_messages(wanted)
 
-    async def serve(self, owner: Owner, nursery: trio.Nursery) -> None:
+    def let_go(self) -> None:
+        """Have `serve` return, with whatever has come by then."""
+        self.gone = True
+        if self._reading is not None:
+            self._reading.cancel()
+
+    async def serve(self, owner: Owner, nursery: trio.Nursery, clock: Clock | None = None) -> None:
         """Read and write until the connection ends, which is told as `inputs.Lost`.
 
         A task in ``nursery`` writes what the transport did not take at once; it is begun for the
-        first of those frames, and ends with this.
+        first of those frames, and ends with this. The reader sees to ``clock`` while it waits,
+        which spares a task.
 
         **Cancellation:** nothing that was received is lost to a connection in use.
         """
         self._serving = owner, nursery
         self.outbox.write_by(self._begin_to_write)
         try:
-            while True:
+            while not self.gone:
+                self._reading = trio.CancelScope() if clock is None else clock.rest()
                 # Few calls deep: each that waits here is held as long as the connection stands.
-                try:
-                    if self._heard or self.epoch == 1:
-                        frames = await self.transport.receive_batch()
-                    else:
-                        frames = await self._first_batch()
-                except Exception as error:
-                    owner.feed(inputs.Lost(as_lost(error), time.monotonic(), self.epoch))
-                    return
-                # While another connection is in use, what came waits.
-                self._held = [*self._held, *frames] if self._held else frames
-                del frames  # what is done with is not to lie here until more comes
-                if not await self._handle(owner):
+                with self._reading:
+                    while True:
+                        try:
+                            if self._heard or self.epoch == 1:
+                                frames = await self.transport.receive_batch()
+                            else:
+                                frames = await self._first_batch()
+                        except Exception as error:
+                            lost = inputs.Lost(as_lost(error), time.monotonic(), self.epoch)
+                            owner.feed(lost)
+                            return
+                        # While another connection is in use, what came waits.
+                        self._held = [*self._held, *frames] if self._held else frames
+                        del frames  # what is done with is not to lie here until more comes
+                        if not self._handled(owner):
+                            break
+                if clock is not None:
+                    clock.rested()
+                if not await self._rest_handled(owner):
                     return
         finally:
             self._serving = None
@@ -172,16 +220,21 @@ class Connection:
             if self._writing is not None:
                 self._writing.cancel()
 
-    async def _handle(self, owner: Owner) -> bool:
-        """Handle what came; False if too much of it waits."""
+    def _handled(self, owner: Owner) -> bool:
+        """Handle what came; False if something is left to do that others need a turn for."""
         if not self._heard:
             self._heard = True
             owner.feed(inputs.Heard(self.epoch, time.monotonic()))
         self._held = self._held[owner.take(self, self._held) :]
+        return not owner.hurried and owner.told() and len(self._held) <= MAX_HELD
+
+    async def _rest_handled(self, owner: Owner) -> bool:
+        """Do what is left; False if too much waits."""
         while owner.hurried:
             await owner.hurry()
             self._held = self._held[owner.take(self, self._held) :]
-        await owner.give_way()
+        if not owner.told():
+            await owner.give_way()
         if len(self._held) <= MAX_HELD:
             return True
         early = NetworkError("the server sent events before it was told anything")
@@ -226,6 +279,13 @@ class _First(Entering):
         self._opened, transport = await self._connector.reach()
         return transport
 
+    async def __aexit__(self, *failure: Any) -> bool | None:
+        with trio.CancelScope() as scope:
+            if self._connector.let_go:
+                scope.cancel()  # nobody waits for the other side
+            return await super().__aexit__(*failure)
+        return None
+
 
 class Connector:
     """Opens connections to one place.
@@ -246,6 +306,7 @@ class Connector:
         "attempts",
         "connections",
         "current",
+        "let_go",
     )
 
     def __init__(
@@ -264,29 +325,35 @@ class Connector:
         """The connection in use, or the last one that was."""
         self.connections: tuple[Connection, ...] = ()
         """Those that stand."""
+        self.let_go = False
+        """The first was let go for another, and is closed without a word."""
 
     async def first(
         self,
         owner: Owner,
+        nursery: trio.Nursery,
+        clock: Clock,
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Open the first connection, and serve it once the session has begun.
+        """Open the first connection, and serve it and ``clock`` once the session has begun.
 
         Raises:
             VoxloopError: It cannot be opened.
 
         **Cancellation:** it is closed.
         """
-        async with open_nursery() as nursery:
-            self._scopes = ((1, nursery.cancel_scope),)
-            async with _First(self) as transport:
-                connection = Connection(1, transport, keep=self._keep)
-                self.connections, self.current = (connection,), connection
-                task_status.started()
-                del task_status  # it holds the nursery that this was begun in
-                await self._begun()
-                await connection.serve(owner, nursery)
+        async with _First(self) as transport:
+            connection = Connection(1, transport, keep=self._keep)
+            self.connections, self.current = (connection,), connection
+            task_status.started()
+            del task_status  # it holds the nursery that this was begun in
+            await self._begun()
+            try:
+                await connection.serve(owner, nursery, clock)
+            finally:
+                self.let_go = connection.gone
+                nursery.start_soon(clock.run, name="voxloop timer")
 
     async def _begun(self) -> None:
         if self._begin is not None:
@@ -369,6 +436,7 @@ class Connector:
         connection = self._standing(epoch)
         if connection is not None:
             connection.outbox.close()
+            connection.let_go()
         self.connections = tuple(one for one in self.connections if one is not connection)
         scopes, self._scopes = self._scopes, ()
         for number, scope in scopes:

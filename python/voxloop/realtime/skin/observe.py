@@ -71,6 +71,18 @@ class Observer:
         span: The span of the session.
     """
 
+    __slots__ = (
+        "_calls",
+        "_delay",
+        "_form",
+        "_heard",
+        "_pongs",
+        "_responses",
+        "_start",
+        "_totals",
+        "span",
+    )
+
     def __init__(self, started_at: float, form: WireFormat) -> None:
         self.span = Span.begin()
         self._form = form

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import trio
@@ -23,7 +22,7 @@ from voxloop.realtime.skin.gap import GAP_BYTES, Gap, added
 from voxloop.realtime.skin.observe import Observer
 from voxloop.realtime.skin.outbox import Outbox
 from voxloop.realtime.skin.subscribers import Hub
-from voxloop.realtime.skin.telling import Telling
+from voxloop.realtime.skin.telling import Telling, WireEvent
 from voxloop.realtime.skin.timer import Timer
 from voxloop.realtime.skin.work import Workshop
 from voxloop.realtime.telephone import FORMATS, WireFormat
@@ -34,21 +33,6 @@ if TYPE_CHECKING:
     from voxloop.realtime.recording import Recording
 
 _log = logging.getLogger("voxloop.realtime")
-
-
-@dataclass(frozen=True, slots=True)
-class WireEvent:
-    """One frame as it went over the wire.
-
-    Attributes:
-        direction: ``"in"`` from the server, ``"out"`` to it.
-        data: The JSON text.
-        at: ``time.monotonic()`` seconds of its arrival, or of its being queued.
-    """
-
-    direction: Literal["in", "out"]
-    data: str | bytes
-    at: float
 
 
 class Runner:
@@ -90,7 +74,7 @@ class Runner:
         self._gap = Gap()
         self._nursery = nursery
         self.work = Workshop(self, nursery, context, state.config)
-        self._timer = Timer()
+        self._timer = Timer(self)
         self._quick = quick.Quick()
 
     @property
@@ -118,13 +102,13 @@ class Runner:
 
         **Cancellation:** the attempt is given up.
         """
-        await self._nursery.start(self._connector.first, self, name="voxloop connection")
+        given = (self, self._nursery, self._timer)
+        await self._nursery.start(self._connector.first, *given, name="voxloop connection")
 
     def start(self) -> None:
         """Tell the server everything, and begin to keep time."""
         self.feed(inputs.Start(time.monotonic(), time.time()))
         self._connector.begin()
-        self._nursery.start_soon(self._timer.run, self, name="voxloop timer")
 
     @property
     def transport(self) -> RealtimeTransport | None:
@@ -425,9 +409,13 @@ class Runner:
         self.events.tell()
         self.work.make_ready()
 
-    async def give_way(self) -> None:
-        """Let the application take what it was told, if it is far behind; for a moment."""
+    def told(self) -> bool:
+        """Tell the application what was kept; False if it is far behind."""
         self.events.tell()
+        return not self.events.crowded
+
+    async def give_way(self) -> None:
+        """Let the application take what it was told; for a moment."""
         await self.events.give_way()
 
     def _take(

@@ -47,10 +47,21 @@ class Subscription(Generic[T]):
     event.
     """
 
-    _ended = False
-    """Nothing more can come."""
-    _error: VoxloopError | None = None
-    """What is raised then."""
+    __slots__ = (
+        "__weakref__",
+        "_bytes",
+        "_dropped",
+        "_ended",
+        "_error",
+        "_limits",
+        "_mode",
+        "_queue",
+        "_reading",
+        "_row",
+        "_silent",
+        "_sounds",
+        "_wake",
+    )
 
     def __init__(
         self,
@@ -59,6 +70,10 @@ class Subscription(Generic[T]):
         max_bytes: int = MAX_DROPPABLE_BYTES,
         unasked: bool = False,
     ) -> None:
+        self._ended = False
+        """Nothing more can come."""
+        self._error: VoxloopError | None = None
+        """What is raised then."""
         self._limits = (max_events, max_bytes)
         self._queue: deque[tuple[T, int]] = _NOTHING
         self._sounds = 0
@@ -201,6 +216,8 @@ class Subscription(Generic[T]):
 class Hub(Generic[T]):
     """All subscriptions to one kind of event."""
 
+    __slots__ = ("_end", "_subscriptions")
+
     def __init__(self) -> None:
         self._subscriptions: tuple[Subscription[T], ...] = ()
         self._end: tuple[VoxloopError | None] | None = None
@@ -241,6 +258,14 @@ class Hub(Generic[T]):
                 self._subscriptions = tuple(
                     other for other in self._subscriptions if other is not subscription
                 )
+
+    @property
+    def crowded(self) -> bool:
+        """Whether a reader has fallen behind."""
+        for subscription in self._subscriptions:
+            if subscription.crowded or subscription.behind > GIVE_WAY_EVENTS:
+                return True
+        return False
 
     async def give_way(self) -> None:
         """Let readers that have fallen behind and are at work catch up.

@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
 
 from voxloop._errors import VoxloopError
 from voxloop.realtime.events import AudioEvent, Event
 from voxloop.realtime.skin.subscribers import Hub, Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class WireEvent:
+    """One frame as it went over the wire.
+
+    Attributes:
+        direction: ``"in"`` from the server, ``"out"`` to it.
+        data: The JSON text.
+        at: ``time.monotonic()`` seconds of its arrival, or of its being queued.
+    """
+
+    direction: Literal["in", "out"]
+    data: str | bytes
+    at: float
 
 
 class Telling(Hub[Event]):
@@ -16,6 +33,8 @@ class Telling(Hub[Event]):
     had its turn: what is sent because of them goes before what only informs. Nobody could read it
     sooner, since the reader has the thread.
     """
+
+    __slots__ = ("_kept",)
 
     def __init__(self) -> None:
         super().__init__()

@@ -36,46 +36,64 @@ class Timed(Protocol):
 
 
 class Timer:
-    """Feeds a `Tick` when the reducer wants one, and has the pings looked at now and then."""
+    """Feeds a `Tick` when the reducer wants one, and has the pings looked at now and then.
 
-    __slots__ = ("_rest", "_sooner", "_when")
+    Who keeps time waits in the block of `rest` and says `rested` behind it: the first connection's
+    reader, which has to wait anyway, and after it a task that does nothing else.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_early", "_look", "_rest", "_runner", "_sooner", "_when")
+
+    def __init__(self, runner: Timed) -> None:
+        self._runner = runner
         self._when: float | None = None
         self._rest: trio.CancelScope | None = None
-        """In which the task sleeps."""
+        """In which someone waits."""
         self._sooner = False
+        self._early = 0.0
+        self._look = time.monotonic() + PING_SECONDS
 
     def arm(self, when: float | None) -> None:
-        """Wake the task only for an earlier time: one that is too early does no harm."""
+        """End the wait only for an earlier time: one that is too early does no harm."""
         if when is not None and (self._when is None or when < self._when):
             self._when = when
             if self._rest is not None:
                 self._sooner = True
                 self._rest.deadline = float("-inf")
 
-    async def run(self, runner: Timed) -> None:
+    def rest(self) -> trio.CancelScope:
+        """A block that ends when it is time."""
+        self._sooner = False
+        self._when = reducer.deadline(self._runner.state)
+        now = time.monotonic()
+        wait = float("inf") if self._when is None else max(self._when - now, self._early)
+        if self._when is not None:
+            self._when = now + wait
+        self._rest = trio.move_on_after(max(0.0, min(wait, self._look - now)))
+        return self._rest
+
+    def rested(self) -> None:
+        """The block is over; if that is because it is time, do what is due."""
+        rest, self._rest = self._rest, None
+        if rest is None or not rest.cancelled_caught:
+            return
+        self._early, now = 0.0, time.monotonic()
+        if now >= self._look:
+            self._look = now + PING_SECONDS
+            self._runner.pinged()
+        if self._sooner:
+            return
+        state = self._runner.state
+        when = reducer.deadline(state)
+        if when is not None and when > now and state.turn.shown == "speaking":
+            # More sound has come, perhaps as fast as it is played: not after each piece.
+            self._early = FOLLOW_SECONDS
+        else:
+            self._runner.feed(inputs.Tick(now))
+
+    async def run(self) -> None:
         """Keep time until cancelled."""
-        early, look = 0.0, time.monotonic() + PING_SECONDS
-        while not runner.state.link.over:
-            self._sooner = False
-            self._when = reducer.deadline(runner.state)
-            now = time.monotonic()
-            wait = float("inf") if self._when is None else max(self._when - now, early)
-            if self._when is not None:
-                self._when = now + wait
-            with trio.move_on_after(max(0.0, min(wait, look - now))) as self._rest:
+        while not self._runner.state.link.over:
+            with self.rest():
                 await trio.sleep_forever()
-            self._rest = None
-            early, now = 0.0, time.monotonic()
-            if now >= look:
-                look = now + PING_SECONDS
-                runner.pinged()
-            if self._sooner:
-                continue
-            when = reducer.deadline(runner.state)
-            if when is not None and when > now and runner.state.turn.shown == "speaking":
-                # More sound has come, perhaps as fast as it is played: not after each piece.
-                early = FOLLOW_SECONDS
-            else:
-                runner.feed(inputs.Tick(now))
+            self.rested()

@@ -53,6 +53,8 @@ class Watch:
     guardrails fall behind by one check and never by more.
     """
 
+    __slots__ = ("_config", "_context", "_nursery", "_owner", "_texts", "_unwatched")
+
     def __init__(
         self, owner: Owner, nursery: trio.Nursery, context: RunContext[Any], config: RunConfig
     ) -> None:
