@@ -9,9 +9,10 @@ from __future__ import annotations
 import inspect
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Literal, TypeAlias, cast
 
 import trio
@@ -143,42 +144,66 @@ class Media:
             raise VoxloopError(f"the media cannot go on: {value}", code="media_failed")
 
 
-@asynccontextmanager
-async def attached(
-    runner: Runner, source: Source | None, sink: Sink | None, options: AttachOptions
-) -> AsyncIterator[Media]:
-    """Open source and sink, and end them with the block; see `Session.attach`."""
-    runner.check_open()
-    if runner.media is not None:
-        raise ConcurrencyError(
-            "media are attached to this session already; leave their block first"
-        )
-    link = await _open(runner, source, sink, options)
-    if runner.media is not None:  # attached while this was opened
-        await link.aclose()
-        raise ConcurrencyError("media were attached to this session meanwhile")
-    media = Media(runner, link)
-    follower = Follower(runner, link)
-    try:
-        runner.bind_media(link)
-        runner.follower = follower
-        runner.follow()
-        runner.feed(inputs.MediaAttached(source is not None, time.monotonic()))
-        async with open_nursery() as nursery:
-            calls = _Calls(sink.callback, nursery) if isinstance(sink, CallbackSink) else None
-            nursery.start_soon(media.run, follower, calls, name="voxloop media")
-            try:
-                yield media
-            finally:
-                nursery.cancel_scope.cancel()
-    finally:
+class Attaching(AbstractAsyncContextManager[Media]):
+    """Opens source and sink, and ends them with the block; see `Session.attach`."""
+
+    __slots__ = ("_block", "_follower", "_given", "_link", "_media", "_nursery", "_runner")
+
+    def __init__(
+        self, runner: Runner, source: Source | None, sink: Sink | None, options: AttachOptions
+    ) -> None:
+        self._runner = runner
+        self._given = (source, sink, options)
+        self._block = open_nursery()
+
+    async def __aenter__(self) -> Media:
+        runner, (source, sink, options) = self._runner, self._given
+        del self._given  # what it takes to open them is not kept for as long as they are open
+        runner.check_open()
+        if runner.media is not None:
+            raise ConcurrencyError(
+                "media are attached to this session already; leave their block first"
+            )
+        self._link = link = await _open(runner, source, sink, options)
+        if runner.media is not None:  # attached while this was opened
+            await link.aclose()
+            raise ConcurrencyError("media were attached to this session meanwhile")
+        self._media = media = Media(runner, link)
+        self._follower = follower = Follower(runner, link)
+        try:
+            runner.bind_media(link)
+            runner.follower = follower
+            runner.follow()
+            runner.feed(inputs.MediaAttached(source is not None, time.monotonic()))
+            self._nursery = nursery = await self._block.__aenter__()
+        except BaseException:
+            await self._end()
+            raise
+        calls = _Calls(sink.callback, nursery) if isinstance(sink, CallbackSink) else None
+        nursery.start_soon(media.run, follower, calls, name="voxloop media")
+        return media
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        try:
+            self._nursery.cancel_scope.cancel()
+            return await self._block.__aexit__(kind, failure, traceback)
+        finally:
+            await self._end()
+
+    async def _end(self) -> None:
+        runner, link, follower = self._runner, self._link, self._follower
         if runner.media is link:
             link.unbind()  # so that it takes nothing more
             runner.cut_media()
             runner.media = None
             runner.feed(inputs.MediaLeft(link.taken_bytes(), time.monotonic()))
         try:
-            media.settle(await link.aclose())
+            self._media.settle(await link.aclose())
         finally:
             follower.catch_up()
             if runner.follower is follower:

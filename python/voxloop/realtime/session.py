@@ -26,7 +26,7 @@ from voxloop.realtime.arguments import (
     raw_event,
     response_params,
 )
-from voxloop.realtime.attach import AttachOptions, LocalVad, Media, attached
+from voxloop.realtime.attach import Attaching, AttachOptions, LocalVad, Media
 from voxloop.realtime.config import Level, SessionModelSettings
 from voxloop.realtime.events import Event
 from voxloop.realtime.items import as_item, image_url, mcp_answer
@@ -240,7 +240,7 @@ class Session(SessionView):
         """
         check_sink(self._runner.state.config, sink)
         options = AttachOptions(local_vad, frame_ms, keep_seconds)
-        return attached(self._runner, source, sink, options)
+        return Attaching(self._runner, source, sink, options)
 
     def report_playback(self, item_id: str, played_ms: float) -> None:
         """Say how much of a message was played, in all.

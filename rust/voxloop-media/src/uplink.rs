@@ -127,10 +127,15 @@ impl Uplink {
             lock(&self.shared.up).push_part(clip, part);
             return;
         }
-        self.wire.clear();
+        if self.source.sample_rate() == self.shared.format.rate() {
+            return self.enter(raw); // nothing is made room for that a clip needs once a round
+        }
+        let mut wire = std::mem::take(&mut self.wire);
+        wire.clear();
         // Mono input cannot end inside a frame, which is all that either can refuse.
-        let _ = self.resampler.process(raw, &mut self.wire);
-        self.enter();
+        let _ = self.resampler.process(raw, &mut wire);
+        self.enter(&wire);
+        self.wire = wire;
     }
 
     /// What the source gave last, if it is a frame of the wire already.
@@ -143,11 +148,11 @@ impl Uplink {
         self.source.part().filter(|(_, part)| fits && part.len() == raw.len() * 2)
     }
 
-    /// Cuts what was resampled into frames, and keeps them in the ring.
-    fn enter(&mut self) {
+    /// Cuts samples of the wire's rate into frames, and keeps them in the ring.
+    fn enter(&mut self, samples: &[i16]) {
         let (format, shared) = (self.shared.format, &self.shared);
-        shared.tap.up(self.due_ns, format.rate(), &self.wire);
-        let _ = self.framer.process(&self.wire, |frame| {
+        shared.tap.up(self.due_ns, format.rate(), samples);
+        let _ = self.framer.process(samples, |frame| {
             let mut bytes = Vec::with_capacity(frame.len() * format.width());
             format.encode(frame, &mut bytes);
             lock(&shared.up).push(bytes.into());
@@ -155,9 +160,9 @@ impl Uplink {
     }
 
     async fn finish(&mut self) {
-        self.wire.clear();
-        self.resampler.flush(&mut self.wire);
-        self.enter();
+        let mut rest = Vec::new();
+        self.resampler.flush(&mut rest);
+        self.enter(&rest);
         if let Some(rest) = self.framer.flush(Tail::Short) {
             let mut bytes = Vec::new();
             self.shared.format.encode(&rest, &mut bytes);

@@ -253,7 +253,9 @@ impl Resampler {
     /// Forgets the stream and returns to the start state.
     pub fn reset(&mut self) {
         let history = self.table.taps - 1 - self.table.ahead;
-        let length = history + self.table.slack();
+        // Of one rate nothing is held back.
+        let same = self.input_rate == self.output_rate;
+        let length = if same { 0 } else { history + self.table.slack() };
         for plane in &mut self.planes {
             plane.clear();
             plane.resize(length, 0.0);
