@@ -153,7 +153,7 @@ class Waiter:
             trio.lowlevel.reschedule(task)
 
     def wait(self) -> Awaitable[object]:
-        """Wait to be called; one task at a time, and at once.
+        """Wait to be called; one task at a time, which awaits this where it calls it.
 
         **Cancellation:** may be called again.
         """
