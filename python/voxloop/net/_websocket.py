@@ -12,7 +12,7 @@ import trio
 
 from voxloop import _native
 from voxloop._bridge import Inbox, Outbox, checkpoint, notify_closing
-from voxloop._errors import ConfigError, NetworkError, UseAfterClose
+from voxloop._errors import ConcurrencyError, ConfigError, NetworkError, UseAfterClose
 from voxloop.net._auth import Secret
 from voxloop.net._frame import Frame
 from voxloop.net._options import ConnectOptions, check_seconds
@@ -104,6 +104,7 @@ class WebSocket:
         "_inbox",
         "_native",
         "_outbox",
+        "_read",
         "_ready",
         "handshake_seconds",
     )
@@ -120,6 +121,7 @@ class WebSocket:
         self._outbox = Outbox(native)
         self._close_timeout = close_timeout
         self._closed = False
+        self._read: trio.Event | None = None
         handshake = opening[0]
         assert isinstance(handshake, _native.Handshake)  # noqa: S101 - the transport's first item
         # As one text, for few look at it.
@@ -152,7 +154,11 @@ class WebSocket:
             await checkpoint()
             frames, self._ready = self._ready, []
             return frames
-        return _frames(await self._inbox.receive_batch())
+        try:
+            return _frames(await self._inbox.receive_batch())
+        finally:
+            if self._read is not None:
+                self._read.set()
 
     async def receive(self) -> Frame:
         """Wait for one message; see `receive_batch`.
@@ -250,11 +256,20 @@ class WebSocket:
             with trio.CancelScope(shield=True) as scope:
                 scope.deadline = trio.current_time() + self._close_timeout
                 while True:
-                    await self._inbox.receive_batch()
-        except (NetworkError, trio.BusyResourceError):
+                    await self._last()
+        except NetworkError:
             pass
         finally:
             _let_go(self._native)
+
+    async def _last(self) -> None:
+        """Wait for what comes after the close was asked for, or for another task to have it."""
+        try:
+            await self._inbox.receive_batch()
+        except ConcurrencyError:
+            # Whoever lets go of the socket now breaks it for the peer, which is still reading.
+            self._read = trio.Event()
+            await self._read.wait()
 
     def _check_open(self) -> None:
         if self._closed:
