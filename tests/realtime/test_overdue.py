@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from support.realtime_driver import Driver
+from voxloop._errors import ConnectionClosed
 from voxloop.realtime import RunConfig, SessionModelSettings
 from voxloop.realtime.events import (
     AgentEndEvent,
@@ -142,3 +143,31 @@ def test_a_response_that_begins_in_time_is_not_given_up() -> None:
     assert d.of(ErrorEvent) == []
     assert len(d.of(AgentStartEvent)) == 1
     assert d.of(AgentEndEvent) == []
+
+
+def test_an_item_that_is_gone_is_not_cut() -> None:
+    d = Driver().start()
+    d.created("r1")
+    d.audio(1000)
+    d.server("conversation.item.deleted", item_id="i1")
+    d.feed(inputs.Interrupt(d.at))
+    assert d.types() == ["response.cancel"]
+
+
+def test_a_cut_that_meets_no_item_is_no_error() -> None:
+    d = Driver().start()
+    d.created("r1")
+    d.audio(1000)
+    d.feed(inputs.Interrupt(d.at))
+    event_id = d.last("conversation.item.truncate")["event_id"]
+    d.error("item_not_found", event_id=event_id)
+    assert d.of(ErrorEvent) == []
+
+
+def test_a_message_that_the_end_of_the_session_cuts_off_is_incomplete() -> None:
+    d = Driver().start()
+    d.created("r1")
+    item = {"id": "i1", "type": "message", "role": "assistant", "status": "in_progress"}
+    d.server("response.output_item.added", response_id="r1", output_index=0, item=item)
+    d.feed(inputs.Lost(ConnectionClosed("gone", close_code=1008), d.at, None))
+    assert [entry.status for entry in d.state.history.current()] == ["incomplete"]

@@ -76,6 +76,8 @@ def error(step: Step, event: rt.ErrorEvent) -> None:
 
 def _not_cancelled(step: Step, detail: rt.ErrorDetail) -> None:
     state = step.state.sequencer
+    if (detail.event_id or "").startswith("truncate_"):
+        return
     gone = detail.code == "response_cancel_not_active" and detail.event_id is not None
     if gone and detail.event_id == state.cancel_id and state.active is not None:
         # Its end was told before, or never will be: the server knows nothing of it.
