@@ -49,11 +49,12 @@ class Fillable(Protocol):
 class Inbox(Generic[T]):
     """Takes batches from a native handle; one task at a time."""
 
-    __slots__ = ("_busy", "_native")
+    __slots__ = ("_busy", "_free", "_native")
 
     def __init__(self, native: Drainable[T]) -> None:
         self._native = native
         self._busy = False
+        self._free: trio.Event | None = None
 
     def receive_batch(self) -> Coroutine[Any, Any, list[T]]:
         """Wait until something has come, then take all of it.
@@ -94,6 +95,19 @@ class Inbox(Generic[T]):
                     return made(batch)
         finally:
             self._busy = False
+            if self._free is not None:
+                self._free.set()
+                self._free = None
+
+    async def free(self) -> None:
+        """Wait until no task is receiving.
+
+        **Cancellation:** may be called again.
+        """
+        while self._busy:
+            if self._free is None:
+                self._free = trio.Event()
+            await self._free.wait()
 
 
 def _themselves(items: list[T]) -> list[T]:

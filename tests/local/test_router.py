@@ -275,12 +275,27 @@ def test_tool_choice(router: Router) -> None:
         ([], "Hello. How can I help you?"),
         ([user("Hello!")], "Hello. How can I help you?"),
         ([user("Thank you.")], "You are welcome."),
+        (
+            [user("Hello, how are you?")],
+            "Hello. I am well, thank you. How can I help you?",
+        ),
+        ([user("how are you doing today")], "I am well, thank you. How can I help you?"),
+        (
+            [user("Hi there! How\u2019s it going?")],
+            "Hello. I am well, thank you. How can I help you?",
+        ),
+        ([user("Thanks a lot, bye!")], "You are welcome. Goodbye."),
         ([user("")], "I did not hear any words."),
         ([{"role": "user", "content": "Good bye"}], "Goodbye."),
     ],
 )
 def test_small_talk_and_silence(router: Router, items: Items, said: str) -> None:
     assert router.decide(items=items, tools=DEMO_TOOLS) == Say(said)
+
+
+def test_a_greeting_before_a_request_hides_it_not(router: Router) -> None:
+    said = [user("Hello, how are you? What is the weather in Paris?")]
+    assert picked(router.decide(items=said, tools=DEMO_TOOLS)) == "get_weather"
 
 
 def test_hosted_tools_are_passed_over(router: Router) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -94,3 +96,24 @@ def test_a_span_may_be_begun_when_it_is_asked_for() -> None:
     assert telemetry.current_span() is None
     assert (found.parent_id, found.trace_id) == (outer.span.span_id, outer.span.trace_id)
     assert lookup.parent_id == found.span_id
+
+
+def test_a_span_that_two_threads_ask_for_is_begun_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[telemetry.Span] = []
+    begin = telemetry.Span.begin
+
+    def slow(parent: telemetry.Span | None = None) -> telemetry.Span:
+        time.sleep(0.05)  # both threads are in here, if nothing keeps them out
+        made.append(begin(parent))
+        return made[-1]
+
+    later = telemetry.Later(telemetry.Span.begin())
+    monkeypatch.setattr(telemetry.Span, "begin", slow)
+    found: list[telemetry.Span] = []
+    threads = [threading.Thread(target=lambda: found.append(later.span)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+    assert found == made * 4

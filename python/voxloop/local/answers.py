@@ -34,7 +34,29 @@ _GREETINGS: Final = frozenset(
 _THANKS: Final = frozenset(
     ("thanks", "thank you", "thank you very much", "thanks a lot", "many thanks")
 )
-_PARTINGS: Final = frozenset(("bye", "goodbye", "bye bye", "good bye", "see you", "good night"))
+_PARTINGS: Final = frozenset(
+    ("bye", "goodbye", "bye bye", "good bye", "see you", "see you later", "good night")
+)
+_HEALTH: Final = frozenset(
+    (
+        "how are you",
+        "how are you doing",
+        "how are you today",
+        "how are you doing today",
+        "how do you do",
+        "how is it going",
+        "how's it going",
+        "how are things",
+        "nice to meet you",
+    )
+)
+_KINDS: Final = (
+    (_GREETINGS, "Hello."),
+    (_HEALTH, "I am well, thank you."),
+    (_THANKS, "You are welcome."),
+    (_PARTINGS, "Goodbye."),
+)
+_LONGEST_TALK: Final = 5  # words of a phrase
 _ERROR_TEXT: Final = re.compile(
     r"^\s*(?:error|an error|failed|failure|exception)\b[:\s]*", re.IGNORECASE
 )
@@ -44,15 +66,30 @@ _MOST_ENTRIES: Final = 8
 
 
 def small_talk(text: str) -> str | None:
-    """The answer to a bare greeting, thanks or goodbye, else None."""
-    said = " ".join(token.text for token in tokens(text))
-    if said in _GREETINGS:
-        return "Hello. How can I help you?"
-    if said in _THANKS:
-        return "You are welcome."
-    if said in _PARTINGS:
-        return "Goodbye."
-    return None
+    """The answer to what is nothing but greeting, asking after one, thanks and goodbye, else None.
+
+    Args:
+        text: What was said; its punctuation is not looked at, as speech has none.
+    """
+    words = [token.text.replace("\u2019", "'") for token in tokens(text)]
+    answers: list[str] = []
+    at = 0
+    while at < len(words):
+        for length in range(min(_LONGEST_TALK, len(words) - at), 0, -1):
+            said = " ".join(words[at : at + length])
+            answer = next((answer for phrases, answer in _KINDS if said in phrases), None)
+            if answer is not None:
+                answers.append(answer)
+                at += length
+                break
+        else:
+            return None
+    if not answers:
+        return None
+    reply = " ".join(dict.fromkeys(answers))
+    return (
+        reply if answers[-1] in ("You are welcome.", "Goodbye.") else f"{reply} How can I help you?"
+    )
 
 
 def opening(situation: Situation, instructions: str) -> str:

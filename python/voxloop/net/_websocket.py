@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
-from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import trio
@@ -135,7 +134,7 @@ class WebSocket:
         fields = (line.partition(":") for line in self._head.split("\n") if line)
         return {name: value for name, _, value in fields}
 
-    def receive_batch(self) -> CoroutineType[Any, Any, list[Frame]]:
+    def receive_batch(self) -> Coroutine[Any, Any, list[Frame]]:
         """Wait for messages and take all that have arrived.
 
         Returns:
@@ -150,8 +149,8 @@ class WebSocket:
         """
         self._check_open()
         if self._ready:
-            return self._at_once()  # type: ignore[return-value]  # mypy sees the interface only
-        return self._inbox.receive_as(_frames)  # type: ignore[return-value]
+            return self._at_once()
+        return self._inbox.receive_as(_frames)
 
     async def _at_once(self) -> list[Frame]:
         await checkpoint()
@@ -254,8 +253,10 @@ class WebSocket:
             with trio.CancelScope(shield=True) as scope:
                 scope.deadline = trio.current_time() + self._close_timeout
                 while True:
+                    # Whoever lets go while another task reads breaks the socket for the peer.
+                    await self._inbox.free()
                     await self._inbox.receive_batch()
-        except (NetworkError, trio.BusyResourceError):
+        except NetworkError:
             pass
         finally:
             _let_go(self._native)

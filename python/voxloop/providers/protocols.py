@@ -6,10 +6,10 @@ Anything with these methods will do; nothing has to be subclassed. Audio is PCM1
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:  # the protocols alone load neither the native module nor a socket
     from voxloop.audio import AudioChunk
@@ -176,8 +176,8 @@ class LanguageModel(Protocol):
 class RealtimeTransport(Protocol):
     """Carries the messages of one realtime session."""
 
-    async def receive_batch(self) -> list[Frame]:
-        """All messages that have arrived, at least one.
+    def receive_batch(self) -> Coroutine[Any, Any, list[Frame]]:
+        """All messages that have arrived, at least one: a plain ``async def`` will do.
 
         **Cancellation:** nothing is lost; may be called again.
         """

@@ -14,8 +14,12 @@ from voxloop.realtime.checks import NO, fit, words
 from voxloop.realtime.config import MAX_OUTPUT_TOKENS, ModelConfig, RunConfig, SessionModelSettings
 from voxloop.realtime.items import as_item, definition
 from voxloop.realtime.objects import check_objects, check_voice
-from voxloop.tools import Tool
+from voxloop.tools import Tool, to_text
 from voxloop.wire import realtime as rt
+
+MAX_SENT = 15 * 1024 * 1024
+"""Bytes of one message to the server: what the API takes of audio at once, and less than what a
+connection carries."""
 
 Role: TypeAlias = Literal["user", "system"]
 Detail: TypeAlias = Literal["auto", "low", "high"]
@@ -95,11 +99,41 @@ def check_settings(settings: object) -> SessionModelSettings:
     return found
 
 
+def sendable_item(item: rt.Item | Mapping[str, object]) -> rt.Item:
+    """An item of the conversation that one message can carry.
+
+    Raises:
+        ConfigError: It is no item, or is too large.
+    """
+    made = as_item(item)
+    _small_enough("the item", len(rt.encode(rt.ConversationItemCreate(item=made))))
+    return made
+
+
+def tool_output(output: object) -> str:
+    """What the application answers a call with, as text.
+
+    Raises:
+        ConfigError: It is too large.
+    """
+    text = to_text(output)
+    _small_enough("the output", len(rt.encode({"output": text})))
+    return text
+
+
+def _small_enough(what: str, size: int) -> None:
+    if size > MAX_SENT:
+        raise ConfigError(
+            f"{what} is {size} bytes; a message takes {MAX_SENT}, and a larger one would end the "
+            "connection: send it in parts"
+        )
+
+
 def raw_event(event: object) -> dict[str, object]:
     """An event of the application's own making.
 
     Raises:
-        ConfigError: It is no JSON object, or has no type.
+        ConfigError: It is no JSON object, has no type, or is too large.
     """
     if not isinstance(event, Mapping):
         raise ConfigError(f"an event is a mapping with a 'type', not a {type(event).__name__}")
@@ -108,9 +142,11 @@ def raw_event(event: object) -> dict[str, object]:
         raise ConfigError("an event needs a 'type', such as 'conversation.item.retrieve'")
     try:
         # A copy: what the application changes afterwards does not change what is sent.
-        made: dict[str, object] = msgspec.json.decode(rt.encode(given))
+        encoded = rt.encode(given)
+        made: dict[str, object] = msgspec.json.decode(encoded)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ConfigError(f"the event cannot be written as JSON: {error}") from None
+    _small_enough("the event", len(encoded))
     return made
 
 

@@ -25,11 +25,13 @@ from voxloop.realtime.arguments import (
     check_text,
     raw_event,
     response_params,
+    sendable_item,
+    tool_output,
 )
 from voxloop.realtime.attach import Attaching, AttachOptions, LocalVad, Media
 from voxloop.realtime.config import Level, SessionModelSettings
 from voxloop.realtime.events import Event
-from voxloop.realtime.items import as_item, image_url, mcp_answer
+from voxloop.realtime.items import image_url, mcp_answer
 from voxloop.realtime.machine import inputs
 from voxloop.realtime.machine.holdback import check_sink
 from voxloop.realtime.skin.runner import Runner
@@ -39,7 +41,7 @@ from voxloop.realtime.skin.work import check_agent
 from voxloop.realtime.telephone import FORMATS
 from voxloop.realtime.uplink import Uplink
 from voxloop.realtime.view import SessionView
-from voxloop.tools import Tool, to_text
+from voxloop.tools import Tool
 from voxloop.wire import realtime as rt
 
 if TYPE_CHECKING:
@@ -324,9 +326,9 @@ class Session(SessionView):
             Id of the item.
 
         Raises:
-            ConfigError: It is no item.
+            ConfigError: It is no item, or is larger than a message may be.
         """
-        item = as_item(item)
+        item = sendable_item(item)
         check("respond", respond, bool)
         if previous_item_id is not None:
             check_id("previous_item_id", previous_item_id)
@@ -404,10 +406,10 @@ class Session(SessionView):
             output: Text, or anything that can be written as JSON.
 
         Raises:
-            ConfigError: No such call waits for the application, or it was answered already.
+            ConfigError: No such call waits for the application any more, or this is too large.
         """
         check_id("call_id", call_id)
-        text = to_text(output)
+        text = tool_output(output)
         await self._runner.room()
         self._runner.command(inputs.Answer(call_id, text, time.monotonic()))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,10 +22,20 @@ from voxloop.telemetry._bus import emit, enabled
 # A generator of our own: an application may seed the one that all share, and asking the system for
 # each id takes longer than all else about a span.
 _random = random.Random()  # noqa: S311 - ids are no secrets
-if hasattr(os, "register_at_fork"):  # a process that was forked would give out the same ids
-    os.register_at_fork(after_in_child=_random.seed)
+_beginning = threading.Lock()
 _HEX = frozenset("0123456789abcdef")
 _current: ContextVar[Span | Later | None] = ContextVar("voxloop_span", default=None)
+
+
+def _forked() -> None:
+    """The child would give out the same ids, and wait for a lock that a thread has left closed."""
+    global _beginning  # noqa: PLW0603 - a lock cannot be opened by another thread than its own
+    _beginning = threading.Lock()
+    _random.seed()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +93,11 @@ class Later:
     def span(self) -> Span:
         """The span, the same each time."""
         if self._span is None:
-            around = self._around
-            self._span = Span.begin(around.span if isinstance(around, Later) else around)
+            around = self._around.span if isinstance(self._around, Later) else self._around
+            # Tools of one response may ask in threads of their own, all for the same one.
+            with _beginning:
+                if self._span is None:
+                    self._span = Span.begin(around)
         return self._span
 
 

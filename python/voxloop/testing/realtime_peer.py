@@ -42,6 +42,7 @@ class Peer:
         received: Client events, decoded, in order.
         sent: Server events, in order.
         violations: What the client did against the protocol.
+        gone: Nothing is written any more; what the client has sent is still taken.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Peer:
         self.received: list[Json] = []
         self.sent: list[Json] = []
         self.violations: list[str] = []
+        self.gone = False
         self._changed = changed
         self.session: Json = {
             "type": "realtime",

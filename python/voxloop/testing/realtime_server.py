@@ -32,7 +32,9 @@ class RealtimeServer:
     """A realtime server that follows a script; needs the extra ``testing``.
 
     It listens on a free port of the loopback interface for as long as its block is open. What it
-    is told and what it says can be looked at while it runs and afterwards.
+    is told and what it says can be looked at while it runs and afterwards: when the block is left,
+    connections that are still open are closed with code 1001, and what clients have sent until then
+    is read first, for at most `CLOSE_SECONDS`. A block that an exception ends does not wait.
 
     Args:
         plan: What it does; each connection goes on with the replies that are left.
@@ -89,6 +91,9 @@ class RealtimeServer:
                     process_request=self._upgrade,
                     close_timeout=CLOSE_SECONDS,
                     max_size=32 * 1024 * 1024,
+                    # All of it is kept in any case. A reader that rests while an answer is written
+                    # would not see the client leave, and give up what lies before its Close.
+                    max_queue=None,
                     task_status=task_status,
                 )
             )
@@ -101,7 +106,23 @@ class RealtimeServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        return await self._stack.__aexit__(kind, error, traceback)
+        async with self._stack:
+            if kind is None:
+                await self._hear_out()
+        return None
+
+    async def _hear_out(self) -> None:
+        """Read what clients have sent: their answer to the close comes after it."""
+        with trio.move_on_after(CLOSE_SECONDS):
+            async with open_nursery() as nursery:
+                for socket, peer in self._trouble.peers.items():
+                    peer.gone = True
+                    nursery.start_soon(socket.aclose, 1001, "the server is leaving")
+            while self._trouble.sockets or self._trouble.coming:
+                await self._changed.wait()
+                self._trouble.coming -= {
+                    s for s in self._trouble.coming if s.stream_closed.is_set()
+                }
 
     @property
     def base_url(self) -> str:
@@ -148,6 +169,7 @@ class RealtimeServer:
     def _upgrade(self, socket: ServerConnection, request: Request) -> Response | None:
         refusal = next(self._trouble.upgrades, None)
         if refusal is None:
+            self._trouble.coming.add(socket)
             return None
         self.paths.append(request.path)
         self.headers.append({k.lower(): v for k, v in request.headers.raw_items()})
@@ -175,6 +197,7 @@ class RealtimeServer:
     async def _serve(self, socket: ServerConnection) -> None:
         from websockets.exceptions import ConnectionClosed
 
+        self._trouble.coming.discard(socket)
         self._trouble.sockets.append(socket)
         try:
             await self._talk(socket)
@@ -182,12 +205,23 @@ class RealtimeServer:
             pass
         finally:
             self._trouble.sockets.remove(socket)
+            self._trouble.peers.pop(socket, None)
+            self._changed.tell()
 
     async def _talk(self, socket: ServerConnection) -> None:
         from websockets.exceptions import ConnectionClosed
 
-        peer = Peer(self._plan, self._replies, socket.send, self._changed, len(self.peers) + 1)
+        async def write(text: str) -> None:
+            # A client that has left hears no answer, but what it has sent is read to its end.
+            if not peer.gone:
+                try:
+                    await socket.send(text)
+                except ConnectionClosed:
+                    peer.gone = True
+
+        peer = Peer(self._plan, self._replies, write, self._changed, len(self.peers) + 1)
         self.peers.append(peer)
+        self._trouble.peers[socket] = peer
         if socket.request is not None:
             self.paths.append(socket.request.path)
             self.headers.append({k.lower(): v for k, v in socket.request.headers.raw_items()})
@@ -203,11 +237,9 @@ class RealtimeServer:
             broken = next(self._trouble.breaks, None)
             if broken is not None:
                 nursery.start_soon(self._break, socket, *broken)
-            try:
-                while True:
-                    await peer.take(nursery, await socket.recv())
-            except ConnectionClosed:
-                nursery.cancel_scope.cancel()
+            while (text := await _next(socket)) is not None:
+                await peer.take(nursery, text)
+            nursery.cancel_scope.cancel()
 
     async def _play(self, peer: Peer) -> None:
         """Do what a recording says, and nothing else."""
@@ -251,6 +283,16 @@ class RealtimeServer:
                     await socket.close_stream()
 
 
+async def _next(socket: ServerConnection) -> str | bytes | None:
+    """What the client has sent next, None after the last."""
+    from websockets.exceptions import ConnectionClosed
+
+    try:
+        return await socket.recv()
+    except ConnectionClosed:
+        return None
+
+
 class _Trouble:
     """What is to go wrong, and the sockets it happens to."""
 
@@ -258,6 +300,9 @@ class _Trouble:
         self.upgrades = iter(plan.upgrades)
         self.breaks = _moments(plan.faults)
         self.sockets: list[ServerConnection] = []
+        self.peers: dict[ServerConnection, Peer] = {}
+        self.coming: set[ServerConnection] = set()
+        """Those whose upgrade is being answered."""
 
 
 def _moments(faults: s.Faults | None) -> Iterator[tuple[float, int | None]]:

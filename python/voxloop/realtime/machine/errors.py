@@ -28,6 +28,7 @@ from voxloop.providers.openai.errors import redact
 from voxloop.wire import realtime as rt
 
 _AUTHENTICATION = frozenset({"invalid_api_key", "authentication_error", "invalid_authentication"})
+_NO_ITEM = frozenset({"item_not_found", "item_truncate_invalid_item_id"})
 _RETRYABLE = frozenset({"server_error", "session_expired", "service_unavailable"})
 
 
@@ -63,5 +64,7 @@ def from_detail(detail: rt.ErrorDetail | None, fallback: str) -> VoxloopError:
 
 def harmless(detail: rt.ErrorDetail) -> bool:
     """Whether it answers a cancel or a cut of ours that came too late."""
-    event_id = detail.event_id or ""
-    return event_id.startswith("cancel_") or detail.code == "response_cancel_not_active"
+    event_id, code = detail.event_id or "", detail.code or ""
+    if event_id.startswith("truncate_"):  # the item was taken out meanwhile
+        return code in _NO_ITEM
+    return event_id.startswith("cancel_") or code == "response_cancel_not_active"

@@ -184,6 +184,7 @@ def _tell(step: Step, attempt: int, delay: float, error: VoxloopError | None) ->
 def _over(step: Step, error: VoxloopError | None) -> None:
     reason = "connection_closed" if error is None else "connection_lost"
     on_response.end_all(step, "incomplete", reason)
+    _settle_history(step)
     step.do(End(error))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from voxloop.realtime.events import McpApprovalEvent
-from voxloop.realtime.machine import history, images, restore, ring
+from voxloop.realtime.machine import history, images, playback, restore, ring
 from voxloop.realtime.machine.step import Step
 from voxloop.wire import realtime as rt
 
@@ -98,6 +98,7 @@ def deleted(step: Step, event: rt.ConversationItemDeleted) -> None:
         ring=ring.known(step.state.ring, event.item_id),
     )
     step.state = replace(step.state, images=images.forget(step.state.images, event.item_id))
+    step.update(playback=playback.gone(step.state.playback, event.item_id))
     step.history(*history.remove(step.state.history, event.item_id), "deleted")
 
 

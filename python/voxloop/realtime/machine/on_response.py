@@ -19,6 +19,7 @@ from voxloop.realtime.machine import (
     holdback,
     latency,
     moments,
+    overdue,
     playback,
     responses,
     sequencer,
@@ -60,6 +61,9 @@ def created(step: Step, event: rt.ResponseCreated) -> None:
         asked_at=asked_at,
         created_at=step.at,
     )
+    if not response_id:
+        overdue.forget(step)
+        turn = step.state.turn
     running = {**turn.responses, response_id: track}
     turn = replace(turn, responses=running, outside=waiting, beside=beside)
     if outside is not None:
@@ -67,7 +71,7 @@ def created(step: Step, event: rt.ResponseCreated) -> None:
     else:
         step.update(
             turn=turn,
-            sequencer=sequencer.created(state, response_id),
+            sequencer=sequencer.created(state, response_id, step.at),
             latency=latency.begin(step.state.latency, "response_created", step.at),
         )
     step.emit(
@@ -113,6 +117,8 @@ def done(step: Step, event: rt.ResponseDone) -> None:
     turn = step.state.turn
     if response_id in turn.over:
         return
+    overdue.heard(step, response_id)
+    turn = step.state.turn
     track = turn.responses.get(response_id)
     spent = of_response(response.usage)
     if spent is not None:
@@ -136,6 +142,24 @@ def done(step: Step, event: rt.ResponseDone) -> None:
         _ended(step, track, response, status, spent)
         _later(step, response_id, begun)
     toolcalls.response_over(step, response_id)
+
+
+def expire(step: Step) -> None:
+    """End the response without an id of which nothing has come for long."""
+    until = step.state.sequencer.nameless_until
+    if until is not None and step.at >= until:
+        give_up(step, "", "incomplete", "not_ended")
+
+
+def give_up(step: Step, response_id: str, status: str, reason: str) -> None:
+    """A response that runs is not going to be ended by the server."""
+    details = rt.StatusDetails(reason=reason)
+    done(
+        step,
+        rt.ResponseDone(
+            response=rt.Response(id=response_id, status=status, status_details=details)
+        ),
+    )
 
 
 def _later(step: Step, response_id: str, begun: int) -> None:
@@ -223,6 +247,7 @@ def _whole(item: rt.Item, response_status: str) -> bool:
 
 
 def _enter(step: Step, item: rt.Item, response_id: str) -> None:
+    overdue.heard(step, response_id)
     track = step.state.turn.responses.get(response_id)
     if track is not None and not track.in_conversation:
         return
@@ -247,6 +272,7 @@ def sound(step: Step, delta: AudioDelta) -> None:
 
 def taken(step: Step, response_id: str, nbytes: int) -> None:
     """More sound, which a sink plays and keeps the account of."""
+    overdue.heard(step, response_id)
     ledger = step.state.playback
     step.update(playback=replace(ledger, taken=ledger.taken + nbytes))
     if response_id not in step.state.turn.muted and nbytes > 1:
@@ -260,6 +286,7 @@ def _heard(
     chunk: AudioChunk | None,
 ) -> None:
     """Enter sound. ``chunk`` is all of ``data`` where that is a whole number of samples."""
+    overdue.heard(step, event.response_id)
     if event.response_id in step.state.turn.muted:
         return
     if not holdback.sound(step, event, data, chunk):
@@ -350,6 +377,7 @@ def text_done(step: Step, event: rt.ResponseOutputTextDone) -> None:
 
 
 def _words(step: Step, response_id: str, key: history.Key, delta: str) -> None:
+    overdue.heard(step, response_id)
     if response_id in step.state.turn.muted or not delta:
         return
     holdback.words(step, response_id, key[0], len(delta), all_of_it=False)
@@ -372,6 +400,7 @@ def _words(step: Step, response_id: str, key: history.Key, delta: str) -> None:
 
 
 def _all_words(step: Step, response_id: str, key: history.Key, text: str, kind: str) -> None:
+    overdue.heard(step, response_id)
     if response_id in step.state.turn.muted:
         return
     holdback.words(step, response_id, key[0], len(text), all_of_it=True)

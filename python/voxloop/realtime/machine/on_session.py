@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from voxloop._errors import AuthenticationError
 from voxloop.realtime.events import RateLimitEvent
-from voxloop.realtime.machine import handover, line, ring, sequencer
+from voxloop.realtime.machine import handover, line, on_response, ring, sequencer
 from voxloop.realtime.machine.effects import End, Greeted
 from voxloop.realtime.machine.errors import from_detail, harmless
 from voxloop.realtime.machine.parts import replace
@@ -61,8 +61,7 @@ def error(step: Step, event: rt.ErrorEvent) -> None:
         line.down(step, typed)
         return
     if harmless(detail):
-        state = step.state.sequencer
-        step.update(sequencer=replace(state, cancelling=False))
+        _not_cancelled(step, detail)
         return
     state, again = sequencer.refused(step.state.sequencer, detail, step.at)
     step.update(sequencer=state)
@@ -73,6 +72,18 @@ def error(step: Step, event: rt.ErrorEvent) -> None:
     _commit_refused(step, detail)
     if not handover.rejected(step, detail, typed):
         step.error(typed)
+
+
+def _not_cancelled(step: Step, detail: rt.ErrorDetail) -> None:
+    state = step.state.sequencer
+    if (detail.event_id or "").startswith("truncate_"):
+        return
+    gone = detail.code == "response_cancel_not_active" and detail.event_id is not None
+    if gone and detail.event_id == state.cancel_id and state.active is not None:
+        # Its end was told before, or never will be: the server knows nothing of it.
+        on_response.give_up(step, state.active, "cancelled", "client_cancelled")
+    else:
+        step.update(sequencer=replace(state, cancelling=False))
 
 
 def _item_refused(step: Step, detail: rt.ErrorDetail) -> None:

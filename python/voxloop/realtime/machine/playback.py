@@ -173,6 +173,17 @@ def completed(playback: Playback, item_id: str, content_index: int) -> Playback:
     return replace(playback, items=items)
 
 
+def gone(playback: Playback, item_id: str) -> Playback:
+    """The conversation has lost an item: it plays on, and there is nothing to cut."""
+    if all(item.item_id != item_id for item in playback.items):
+        return playback
+    items = tuple(
+        replace(item, truncatable=False) if item.item_id == item_id else item
+        for item in playback.items
+    )
+    return replace(playback, items=items)
+
+
 def pruned(playback: Playback, at: float, active: frozenset[str]) -> Playback:
     """Drop items that were played and whose response is over."""
     keep = tuple(

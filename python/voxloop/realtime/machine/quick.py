@@ -233,7 +233,7 @@ class Quick:
             and link is parts[2]
         ):
             return True
-        track = turn.responses.get(response_id)
+        track = turn.responses.get(response_id) if response_id else None
         if (
             turn.shown != "speaking"
             or track is None

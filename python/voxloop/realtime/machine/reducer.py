@@ -28,6 +28,7 @@ from voxloop.realtime.machine import (
     on_media,
     on_response,
     on_session,
+    overdue,
     playback,
     responses,
     toolcalls,
@@ -108,6 +109,7 @@ def deadline(state: State) -> float | None:
     if state.link.over:
         return None
     times = [state.sequencer.expected_until, line.deadline(state), _silent_at(state)]
+    times.append(overdue.deadline(state))
     calls = state.tools.calls
     for batch in state.tools.batches.values():  # most of the calls are answered
         times += [calls[call_id].deadline for call_id in batch.open]
@@ -144,6 +146,8 @@ def _bad_frame(work: Step, given: inputs.BadFrame) -> None:
 def _tick(work: Step, _given: inputs.Tick) -> None:
     _silence(work)
     dispatch.expire(work)
+    on_response.expire(work)
+    overdue.request(work)
     guards.expire(work)
     handover.expire(work)
     line.tick(work)

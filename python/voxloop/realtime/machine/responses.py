@@ -97,10 +97,9 @@ def cancel(step: Step) -> None:
     state = step.state.sequencer
     if state.active is not None:
         if not state.cancelling:
-            step.send(
-                rt.ResponseCancel(event_id=step.new_id("cancel"), response_id=state.active or None)
-            )
-            step.update(sequencer=replace(state, cancelling=True))
+            event_id = step.new_id("cancel")
+            step.send(rt.ResponseCancel(event_id=event_id, response_id=state.active or None))
+            step.update(sequencer=replace(state, cancelling=True, cancel_id=event_id))
     elif state.sent is not None:
         step.update(sequencer=replace(state, cancel_on_start=True))
 

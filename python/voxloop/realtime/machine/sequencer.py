@@ -14,6 +14,10 @@ from voxloop.wire import realtime as rt
 
 EXPECT_SECONDS = 2.0
 """How long to wait for the response that the server starts by itself after a turn."""
+BEGIN_SECONDS = 30.0
+"""How long a request may stay without a response or a refusal, before it is given up."""
+NAMELESS_SECONDS = 15.0
+"""How long nothing may come of a response without an id, before it is given up."""
 MAX_ATTEMPTS = 3
 """How often one request is put back because another response was running."""
 
@@ -50,8 +54,11 @@ class Sequencer(Struct, frozen=True):
         answered: The request of the running response, or one that the running response displaced.
         active: Id of the response that is running.
         cancelling: The running response was asked to stop.
+        cancel_id: Id of the event that asked.
         cancel_on_start: The response asked for is to be stopped as soon as it begins.
         expected_until: Until when a response of the server's own is waited for.
+        begin_until: Until when the request that was sent may stay unanswered.
+        nameless_until: Until when something has to come of a running response without an id.
     """
 
     waiting: tuple[Request, ...] = ()
@@ -59,8 +66,11 @@ class Sequencer(Struct, frozen=True):
     answered: Request | None = None
     active: str | None = None
     cancelling: bool = False
+    cancel_id: str | None = None
     cancel_on_start: bool = False
     expected_until: float | None = None
+    begin_until: float | None = None
+    nameless_until: float | None = None
 
     @property
     def held(self) -> bool:
@@ -101,7 +111,9 @@ def release(sequencer: Sequencer, at: float) -> tuple[Sequencer, Request | None]
         while covered < len(sequencer.waiting) and not sequencer.waiting[covered].manual:
             covered += 1
     rest = sequencer.waiting[covered:]
-    return replace(sequencer, waiting=rest, sent=first, cancel_on_start=False), first
+    until = at + BEGIN_SECONDS
+    taken = replace(sequencer, waiting=rest, sent=first, begin_until=until, cancel_on_start=False)
+    return taken, first
 
 
 def expect(sequencer: Sequencer, at: float) -> Sequencer:
@@ -111,16 +123,41 @@ def expect(sequencer: Sequencer, at: float) -> Sequencer:
     return replace(sequencer, expected_until=at + EXPECT_SECONDS)
 
 
-def created(sequencer: Sequencer, response_id: str) -> Sequencer:
+def created(sequencer: Sequencer, response_id: str, at: float) -> Sequencer:
     """A response of the conversation began."""
-    return Sequencer(sequencer.waiting, answered=sequencer.sent, active=response_id)
+    return Sequencer(
+        sequencer.waiting,
+        answered=sequencer.sent,
+        active=response_id,
+        nameless_until=None if response_id else at + NAMELESS_SECONDS,
+    )
+
+
+def named(sequencer: Sequencer, response_id: str) -> Sequencer:
+    """The running response began without an id and has one now."""
+    return replace(sequencer, active=response_id, nameless_until=None)
+
+
+def unanswered(sequencer: Sequencer, at: float) -> tuple[Sequencer, bool]:
+    """Give up the request that was sent if it is high time, and whether it was."""
+    until = sequencer.begin_until
+    if sequencer.sent is None or until is None or at < until:
+        return sequencer, False
+    return replace(sequencer, sent=None, begin_until=None, cancel_on_start=False), True
 
 
 def done(sequencer: Sequencer, response_id: str) -> Sequencer:
     """A response ended; one that is not the running one changes nothing."""
     if sequencer.active is None or (response_id and sequencer.active != response_id):
         return sequencer
-    return replace(sequencer, active=None, answered=None, cancelling=False)
+    return replace(
+        sequencer,
+        active=None,
+        answered=None,
+        cancelling=False,
+        cancel_id=None,
+        nameless_until=None,
+    )
 
 
 def refused(sequencer: Sequencer, error: rt.ErrorDetail, at: float) -> tuple[Sequencer, bool]:
@@ -138,7 +175,9 @@ def refused(sequencer: Sequencer, error: rt.ErrorDetail, at: float) -> tuple[Seq
     if not mine or request is None:
         return sequencer, False
     stopped = sequencer.cancel_on_start
-    sequencer = replace(sequencer, sent=None, answered=None, cancel_on_start=False)
+    sequencer = replace(
+        sequencer, sent=None, answered=None, begin_until=None, cancel_on_start=False
+    )
     if busy and stopped:  # nobody wants it any more
         return sequencer, True
     if not busy or request.attempts + 1 >= MAX_ATTEMPTS:

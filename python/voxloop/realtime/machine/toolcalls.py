@@ -22,6 +22,8 @@ KEPT_CALLS = 256
 """Answered calls that are remembered, to know one that comes twice."""
 LATEST_CALLS = 32
 """Calls that are kept at hand, the open ones aside; those before them are put by together."""
+OUTPUT_CHARACTERS = 2_000_000
+"""Characters of an output that the model is told; in any script a message has room for them."""
 
 _STATUSES: Final[dict[str, ToolStatus]] = {status: status for status in get_args(ToolStatus)}
 
@@ -36,7 +38,7 @@ def finished(step: Step, result: ToolFinished) -> None:
     answer(
         step,
         call,
-        result.output,
+        clipped(result.output),
         result.status,
         duration=result.duration,
         respond=result.respond,
@@ -103,13 +105,21 @@ def _tell(step: Step, call: Call, output: str) -> None:
     step.history(changed, entry, "updated")
 
 
+def clipped(output: str) -> str:
+    """As much of an output as a message can carry, and how much is missing."""
+    if len(output) <= OUTPUT_CHARACTERS:
+        return output
+    kept = OUTPUT_CHARACTERS - 100
+    return f"{output[:kept]} [the other {len(output) - kept} characters were left out]"
+
+
 def telling(state: State, call_id: str, output: str) -> rt.ConversationItemCreate:
     """What tells the server the output of a call; it bears the next two ids."""
     item = rt.Item(
         type="function_call_output",
         id=id_of(state, "item", state.ids + 1),
         call_id=call_id,
-        output=output,
+        output=clipped(output),
     )
     return rt.ConversationItemCreate(event_id=id_of(state, "item_create", state.ids + 2), item=item)
 

@@ -130,12 +130,8 @@ class ResponseBuilder:
         details = None
         if status != "completed":
             details = rt.StatusDetails(type=status, reason=reason, error=error)
-        # The engines count no tokens: what a response costs here is time on this machine.
-        counted = (
-            msgspec.convert(dict(usage), rt.Usage)
-            if usage
-            else rt.Usage(total_tokens=0, input_tokens=0, output_tokens=0)
-        )
+        # The engines have no tokens to count, and 0 would be a count: who counts none says none.
+        counted = msgspec.convert(dict(usage), rt.Usage) if usage else None
         response = msgspec.structs.replace(
             self._response(status), status_details=details, usage=counted
         )
