@@ -13,7 +13,13 @@ from uuid import uuid4
 import trio
 
 from voxloop import net, telemetry
-from voxloop._errors import ConfigError, NetworkError, ProtocolError, VoxloopError
+from voxloop._errors import (
+    ConfigError,
+    NetworkError,
+    ProtocolError,
+    QuotaExceeded,
+    VoxloopError,
+)
 from voxloop._version import __version__
 from voxloop.net import ConnectOptions, Secret, WebSocketOptions
 from voxloop.providers.openai.errors import error_from_response
@@ -302,7 +308,7 @@ class Endpoint:
                 error, status, headers, body = lost, None, {}, ""
             left = deadline - trio.current_time()
             delay = net.retry_delay(failed, status=status, headers=headers, body=body, budget=left)
-            if delay is None:
+            if delay is None or isinstance(error, QuotaExceeded):  # however that was worded
                 try:
                     raise error
                 finally:
