@@ -109,3 +109,23 @@ async def test_a_bare_error_ends_a_stream_with_its_words() -> None:
 def test_the_type_of_a_nested_error_is_its_code_when_it_has_no_other() -> None:
     data = '{"type":"error","error":{"type":"insufficient_quota","message":"spent"}}'
     assert rs.decode_event(data) == rs.ErrorEvent(message="spent", code="insufficient_quota")
+
+
+async def test_a_redirect_says_where_it_points() -> None:
+    where = "https://u:secret@api.example.com/v1/audio/transcriptions?key=secret"
+    async with HttpServer(http.Answer(status=301, headers={"Location": where})) as server:
+        with pytest.raises(ApiError) as caught:
+            await server.provider().speech_to_text().transcribe(TONE, STTSettings())
+    assert "points to https://api.example.com/v1/audio/transcriptions" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("fault", ["long", "cut"])
+async def test_a_refusal_that_is_long_or_cut_is_read_as_far_as_it_goes(fault: str) -> None:
+    said = b"<html><h1>the gateway is overworked</h1>"
+    body = [said, b"x" * 200_000] if fault == "long" else [said]
+    cut = "reset" if fault == "cut" else None
+    async with HttpServer(http.Answer(status=400, body=body, chunked=True, cut=cut)) as server:
+        with pytest.raises(ApiError, match="the gateway is overworked") as caught:
+            await server.provider().speech_to_text().transcribe(TONE, STTSettings())
+    assert caught.value.status == 400

@@ -334,11 +334,16 @@ def merge_headers(
 
 
 async def _error_body(response: HttpResponse) -> str:
+    """What came of it; the status has to do where nothing did."""
+    body = bytearray()
     try:
-        body = await response.read(limit=_ERROR_BODY_LIMIT)
+        async for piece in response.iter_bytes():
+            body += piece
+            if len(body) >= _ERROR_BODY_LIMIT:
+                break
     except (NetworkError, ProtocolError):
-        return ""  # the status alone has to do
-    return body.decode("utf-8", "replace")
+        pass
+    return body[:_ERROR_BODY_LIMIT].decode("utf-8", "replace")
 
 
 def _environment(name: str) -> str | None:
