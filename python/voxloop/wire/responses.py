@@ -13,6 +13,7 @@ import msgspec
 from voxloop._errors import ProtocolError
 from voxloop.wire._base import Event, JsonObject, Unknown, Wire, by_tag, raw_streamed
 from voxloop.wire.audio import decode_error
+from voxloop.wire.text import encode_json
 
 __all__ = [
     "CreateResponse",
@@ -311,4 +312,4 @@ def decode_event(data: str | bytes) -> StreamEvent | Unknown:
 
 def encode(value: CreateResponse | StreamEvent) -> bytes:
     """JSON text of a request or of an event; fields that are None are left out."""
-    return msgspec.json.encode(value)
+    return encode_json(value)

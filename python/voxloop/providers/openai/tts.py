@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, Literal, Self, TypeAlias, get_args
 
-import msgspec
-
 from voxloop import telemetry
 from voxloop._bridge import checkpoint
 from voxloop._errors import ConfigError, ConnectionClosed, ProtocolError, TextToSpeechError
@@ -30,6 +28,7 @@ from voxloop.wire.audio import (
     StreamError,
     decode_stream_event,
 )
+from voxloop.wire.text import encode_json
 
 _OPTIONS: Final = HttpOptions(first_byte_timeout=10.0, idle_timeout=10.0)
 _FORMAT: Final = Format(SPEECH_SAMPLE_RATE)
@@ -137,7 +136,7 @@ class OpenAITextToSpeech:
                 return
             official = self._endpoint.official
             request = speech_request(text, settings, format=format, official=official)
-            body = msgspec.json.encode(request)
+            body = encode_json(request)
             doing = f"speech with {request.model}"
 
             async def once(key: str) -> _Begun:
