@@ -311,6 +311,9 @@ async def test_streamed_wav_can_be_read() -> None:
         assert chunk.duration > 1.0
         pcm = await _ask(server, "POST", "/v1/audio/speech", body | {"response_format": "pcm"})
         assert pcm.body == bytes(chunk)
+        nothing = await _ask(server, "POST", "/v1/audio/speech", body | {"input": "..."})
+        assert nothing.status == 200
+        assert audio.decode_wav(nothing.body).frames == 0, "a file all the same"
 
 
 @pytest.mark.parametrize(

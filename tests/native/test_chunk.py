@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import array
+import copy
+import dataclasses
 import pickle
 
 import numpy as np
 import pytest
 
-from voxloop import audio
+from voxloop import audio, voice
 from voxloop.audio import PCM24K, AudioChunk, AudioFormatError, Format, as_chunk
 
 
@@ -150,3 +152,14 @@ def test_level_in_decibels() -> None:
     assert audio.rms_dbfs(full) == pytest.approx(0.0, abs=0.01)
     assert audio.rms_dbfs((full // 2).astype(np.int16)) == pytest.approx(-6.02, abs=0.01)
     assert audio.rms_dbfs(bytes(100)) == float("-inf")
+
+
+def test_a_chunk_can_be_copied_and_sent_to_another_process() -> None:
+    whole = audio.AudioChunk(bytes(range(64)), audio.Format(16_000, 2))
+    part = whole[3:9]
+    for chunk in (part, part[:0]):
+        again = pickle.loads(pickle.dumps(chunk))
+        assert (again, again.format, bytes(again)) == (chunk, chunk.format, bytes(chunk))
+        assert copy.copy(chunk) is chunk
+        assert copy.deepcopy(chunk) is chunk
+    assert dataclasses.asdict(voice.AudioInput(part))["chunk"] == audio.to_mono(part)

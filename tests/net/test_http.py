@@ -9,7 +9,8 @@ import trio
 
 from support.servers import read_request, tcp_server
 from voxloop import net
-from voxloop._errors import ConfigError, ProtocolError
+from voxloop._errors import ConfigError, ProtocolError, UseAfterClose
+from voxloop.testing import HttpServer, http
 
 CANARY = "sk-canary-0123456789"
 
@@ -241,3 +242,19 @@ def test_waiting_before_another_try(
 def test_tries_come_to_an_end() -> None:
     assert net.retry_delay(2, status=500, headers={}) is not None
     assert net.retry_delay(3, status=500, headers={}) is None
+
+
+async def test_a_body_is_read_inside_its_block() -> None:
+    async with HttpServer(http.Answer(body=b"x" * 200_000)) as server:
+        async with net.request("GET", server.base_url) as response:
+            pieces = response.iter_bytes()
+        with pytest.raises(UseAfterClose, match="outside its block"):
+            await response.read()
+        with pytest.raises(UseAfterClose):
+            await anext(pieces)
+
+
+@pytest.mark.parametrize("value", ["10", True, object()])
+def test_times_are_numbers(value: object) -> None:
+    with pytest.raises(ConfigError, match="idle_timeout must be a positive number"):
+        net.HttpOptions(idle_timeout=value)  # type: ignore[arg-type]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 import trio
+from websockets.trio.server import ServerConnection
 
+import voxloop
 from support.listening import VAD, engine, listen, texts
+from support.servers import websocket_server
 from support.transcription_server import Session, speech, transcription_server
-from voxloop._errors import ProtocolError
+from voxloop._errors import NetworkTimeout, ProtocolError
 from voxloop.audio import PCM24K, AudioChunk, Format
 from voxloop.providers import StreamError, STTSettings, TurnFailed
-from voxloop.providers.openai import StreamOptions
+from voxloop.providers.openai import StreamOptions, listening
 
 
 @pytest.mark.parametrize(
@@ -98,3 +101,26 @@ async def test_troubles_beside_turns_of_the_server_are_not_turns() -> None:
             assert not [event for event in events if isinstance(event, TurnFailed)]
             codes = [event.error.code for event in events if isinstance(event, StreamError)]
             assert codes[:2] == ["rate_limit_exceeded"] * 2
+
+
+async def test_a_server_that_accepts_and_says_nothing_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The wait for its first word is no time during which a session lasted."""
+    monkeypatch.setattr(listening, "_STEADY_SECONDS", 0.05)
+    connections = 0
+
+    async def mute(_: ServerConnection) -> None:
+        nonlocal connections
+        connections += 1
+        await trio.sleep_forever()
+
+    async with websocket_server(mute) as url:
+        provider = voxloop.OpenAI(api_key="sk-test", base_url=url.replace("ws", "http", 1))
+        stream = provider.speech_to_text().open_transcription(
+            STTSettings(), turns=None, options=StreamOptions(setup_timeout=0.1)
+        )
+        with trio.fail_after(30), pytest.raises(NetworkTimeout, match="SessionCreated"):
+            async with stream:
+                pass
+    assert connections == 3

@@ -9,7 +9,14 @@ import trio.testing
 
 from support.voice_runs import SPEECH
 from voxloop import audio, voice
-from voxloop._errors import AudioFormatError, BufferFull, ConfigError, UseAfterClose, WavError
+from voxloop._errors import (
+    AudioFormatError,
+    BufferFull,
+    ConcurrencyError,
+    ConfigError,
+    UseAfterClose,
+    WavError,
+)
 from voxloop.voice.input import Committed, Pushed
 
 SAMPLES = array.array("h", range(-120, 120))
@@ -59,6 +66,12 @@ def test_arrays() -> None:
         (lambda: voice.AudioInput(SPEECH, sample_rate=8000), AudioFormatError, "leave sample_rate"),
         (lambda: voice.AudioInput(PCM, channels=7), AudioFormatError, " "),
         (lambda: voice.StreamedAudioInput(channels=0), ConfigError, "channels"),
+        (lambda: voice.StreamedAudioInput(channels=33), ConfigError, "channels"),
+        (
+            lambda: voice.AudioInput(audio.silence(audio.PCM24K, 0.1), channels=2),
+            AudioFormatError,
+            "leave channels out",
+        ),
         (lambda: voice.StreamedAudioInput(buffer_seconds=0), ConfigError, "buffer_seconds"),
         (lambda: voice.StreamedAudioInput(sample_rate=0), AudioFormatError, " "),
     ],
@@ -265,3 +278,23 @@ async def test_a_commit_stands_where_it_was_made() -> None:
         stream.commit()
     with pytest.raises(ConfigError, match="format is 'mp3'"):
         voice.StreamedAudioInput(format="mp3")  # type: ignore[arg-type]
+
+
+async def test_a_stream_has_one_reader_at_a_time() -> None:
+    stream = voice.StreamedAudioInput()
+    taken: list[object] = []
+
+    async def read() -> None:
+        taken.append(await stream.receive())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(ConcurrencyError, match="one of its own"):
+            await stream.receive()
+        stream.push_nowait(PCM)
+    assert [type(one) for one in taken] == [Pushed], "the first reader has lost nothing"
+    with trio.move_on_after(0):
+        await stream.receive()
+    stream.close()
+    assert await stream.receive() is None, "a reader that was cancelled is none"

@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import trio
 
 from support.voice_runs import assert_balanced, events_of, outline, pipeline
 from voxloop import audio, voice
-from voxloop._errors import SpeechToTextError, TextToSpeechError
+from voxloop._errors import ConfigError, SpeechToTextError, TextToSpeechError
 from voxloop.providers import Transcript
+from voxloop.voice.workflow import open_items
 
 SOUND = audio.AudioChunk(b"\x01\x00" * 2400, audio.PCM24K)
 
@@ -93,3 +95,28 @@ async def test_a_voice_that_opens_nothing_is_told_so() -> None:
     assert isinstance(error, TextToSpeechError)
     assert "Coroutine.synthesize() gave coroutine; give an async context manager" in str(error)
     assert_balanced(seen)
+
+
+@pytest.mark.parametrize("given", [{"text": "Hello."}, b"Hello.", bytearray(b"Hello.")])
+async def test_what_can_be_iterated_but_not_said_is_refused(given: object) -> None:
+    seen, error = await events_of(pipeline(voice.SimpleWorkflow(lambda _: given)))
+    assert isinstance(error, ConfigError)
+    assert f"a workflow gave {type(given).__name__}; give text" in str(error)
+    assert_balanced(seen)
+
+
+async def test_what_an_iterable_opens_is_closed_with_it() -> None:
+    closed: list[str] = []
+
+    class Words:
+        async def __aiter__(self) -> AsyncIterator[str]:
+            try:
+                yield "One."
+                yield "Two."
+            finally:
+                await trio.sleep(0)
+                closed.append("closed")
+
+    async with open_items(Words) as items:
+        assert await anext(items) == "One."
+    assert closed == ["closed"]

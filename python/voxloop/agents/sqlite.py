@@ -17,6 +17,7 @@ from voxloop._errors import ConfigError, StoreError, UseAfterClose
 from voxloop.agents.items import add_usage
 from voxloop.agents.store import Change, StoredConversation, check_version, latest
 from voxloop.tools import JsonObject
+from voxloop.wire.text import encode_json
 
 T = TypeVar("T")
 
@@ -234,7 +235,7 @@ class SqliteStore:
     def _commit(
         connection: sqlite3.Connection, conversation_id: str, change: Change, version: int
     ) -> int:
-        bodies = [(conversation_id, msgspec.json.encode(item).decode()) for item in change.items]
+        bodies = [(conversation_id, encode_json(item).decode()) for item in change.items]
         with _transaction(connection):
             _, before, found = _head(connection, conversation_id) or ("", {}, 0)
             check_version(change, version, found)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import tempfile
 import warnings
 from pathlib import Path
@@ -93,24 +95,47 @@ def read_wav(
 
 
 def write_wav(target: str | os.PathLike[str] | BinaryIO, chunk: AudioLike) -> None:
-    """Write a WAV file; a path appears whole or not at all.
+    """Write a WAV file; a regular file appears whole or not at all.
+
+    A file that is there keeps its permissions, and a link goes on pointing to it. What is no
+    regular file, such as a named pipe or ``/dev/stdout``, is written to as it is.
 
     Raises:
         OSError: The file cannot be written.
     """
     data = encode_wav(chunk)
     if not isinstance(target, str | os.PathLike):
-        checked_file(target, "write").write(data)
+        write_all(checked_file(target, "write"), data)
         return
-    path = Path(target)
+    try:
+        there = os.stat(target)
+    except FileNotFoundError:
+        mode = 0o666 & ~_umask()
+    else:
+        mode = stat.S_IMODE(there.st_mode)
+        if not stat.S_ISREG(there.st_mode):
+            with open(target, "wb") as special:
+                special.write(data)
+            return
+    path = Path(os.path.realpath(target))
+    if not os.fspath(target) or not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(target))
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
         try:
             file.write(data)
-            Path(file.name).chmod(0o666 & ~_umask())
+            Path(file.name).chmod(mode)
             Path(file.name).replace(path)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
             raise
+
+
+def write_all(file: BinaryIO, data: Buffer) -> None:
+    """All of `data`: a raw file may take a part; other writers say nothing, or all of it."""
+    view = memoryview(data)
+    while len(view):
+        written = file.write(view)
+        view = view[len(view) if written is None else written :]
 
 
 def _umask() -> int:

@@ -12,7 +12,7 @@ from voxloop._errors import AudioFormatError
 from voxloop._native import AudioChunk, Format, WavInfo, to_float32, to_pcm16
 from voxloop.audio._checks import checked_file, checked_format, whole
 from voxloop.audio._chunk import AudioLike, as_chunk, concat
-from voxloop.audio._wav import Encoding
+from voxloop.audio._wav import Encoding, write_all
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -275,11 +275,7 @@ class WavWriter:
         self.close()
 
     def _put(self, data: Buffer) -> None:
-        view = memoryview(data)
-        while len(view):
-            # A raw file may take a part; other writers, and sockets' files, say nothing.
-            written = self._file.write(view)
-            view = view[len(view) if written is None else written :]
+        write_all(self._file, data)
 
 
 def _opened(file: str | os.PathLike[str] | BinaryIO, mode: Literal["rb", "wb"]) -> BinaryIO:

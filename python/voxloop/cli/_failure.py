@@ -28,6 +28,8 @@ def report(error: BaseException) -> int:
         return cause.exit_code
     if isinstance(cause, click.exceptions.Exit):
         return cause.exit_code
+    if isinstance(cause, BrokenPipeError):  # who reads our output, such as head, has seen enough
+        return 1
     print(f"voxloop: {_sentence(cause)}", file=sys.stderr)
     return 1
 

@@ -13,7 +13,7 @@ import msgspec
 
 from voxloop import _native
 from voxloop._bridge import Inbox, checkpoint, notify_closing
-from voxloop._errors import ConfigError, ProtocolError
+from voxloop._errors import ConfigError, ProtocolError, UseAfterClose
 from voxloop.net._auth import Secret
 from voxloop.net._options import ConnectOptions, check_seconds
 from voxloop.net._upload import send_body
@@ -85,6 +85,12 @@ class ByteStream:
         self._inbox = inbox
         self._ready = deque(ready)
         self._ended = False
+        self._left = False
+
+    def leave(self) -> None:
+        """The request's block is left: nothing more can come."""
+        self._left = True
+        self._ready.clear()
 
     def __aiter__(self) -> Self:
         return self
@@ -92,10 +98,15 @@ class ByteStream:
     async def __anext__(self) -> bytes:
         """Wait for the next piece.
 
+        Raises:
+            UseAfterClose: The request's block was left before the end of the body.
+
         **Cancellation:** nothing is lost; may be called again.
         """
         if self._ended:
             raise StopAsyncIteration
+        if self._left:
+            raise UseAfterClose("the response is read outside its block, which has ended it")
         if self._ready:
             await checkpoint()
         else:
@@ -238,13 +249,17 @@ async def request(
     )
     inbox: Inbox[_native.HttpItem] = Inbox(native)
     streamed = None if content is None or isinstance(content, bytes) else content
+    response: HttpResponse | None = None
     try:
         if streamed is None:
             opening = await inbox.receive_batch()
         else:
             opening = await send_body(native, inbox, streamed)
-        yield HttpResponse(inbox, opening)
+        response = HttpResponse(inbox, opening)
+        yield response
     finally:
+        if response is not None:
+            response.iter_bytes().leave()
         notify_closing(native.fileno())
         if streamed is not None:
             notify_closing(native.send_fileno())
@@ -255,7 +270,7 @@ def _plain_part(part: Part) -> tuple[str, str | bytes, str | None, str | None]:
     """As Rust takes it: content as bytes, or the path of a file as a string."""
     content: str | bytes
     if isinstance(part.content, str):
-        content = part.content.encode()
+        content = part.content.encode("utf-8", "replace")
     elif isinstance(part.content, bytes):
         content = part.content
     else:

@@ -82,7 +82,8 @@ def check_seconds(options: object, *names: str) -> None:
     """
     for name in names:
         value = getattr(options, name)
-        if value is not None and not 0 < value < 1e6:
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not (number and 0 < value < 1e6):
             raise ConfigError(f"{name} must be a positive number of seconds, not {value!r}")
 
 

@@ -27,6 +27,7 @@ from voxloop.providers.protocols import (
     ToolCall,
 )
 from voxloop.wire.chat import Failure, ToolDelta, decode_chunk
+from voxloop.wire.text import encode_json
 
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _COUNTS: Final = {
@@ -121,7 +122,7 @@ class ChatCompletionsModel:
         """
         body = self._body(request)
         doing = f"chat completion of {body['model']}"
-        content = msgspec.json.encode(body)
+        content = encode_json(body)
 
         async with AsyncExitStack() as stack:
 

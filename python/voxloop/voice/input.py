@@ -10,7 +10,13 @@ from typing import Literal, TypeAlias, get_args
 
 import trio
 
-from voxloop._errors import AudioFormatError, BufferFull, ConfigError, UseAfterClose
+from voxloop._errors import (
+    AudioFormatError,
+    BufferFull,
+    ConcurrencyError,
+    ConfigError,
+    UseAfterClose,
+)
 from voxloop.audio import (
     AudioChunk,
     AudioLike,
@@ -32,6 +38,7 @@ StreamFormat: TypeAlias = Literal["pcm16", "float32", "ulaw", "alaw"]
 
 _TELEPHONE_RATE = 8_000
 _MAX_BUFFER_SECONDS = 86_400
+_MAX_CHANNELS = 32
 _CONTAINERS = {b"OggS": "Ogg", b"ID3": "MP3", b"fLaC": "FLAC", b"\x1aE\xdf\xa3": "WebM"}
 
 
@@ -89,6 +96,11 @@ def _read(
             raise AudioFormatError(
                 f"the chunk has {data.sample_rate} Hz, sample_rate says {sample_rate}; "
                 "leave sample_rate out"
+            )
+        if channels not in (None, data.channels):
+            raise AudioFormatError(
+                f"the chunk has {data.channels} channel(s), channels says {channels}; "
+                "leave channels out"
             )
         return data
     if isinstance(data, (bytes, bytearray, memoryview)):
@@ -184,8 +196,9 @@ class StreamedAudioInput:
         if format not in get_args(StreamFormat):
             known = ", ".join(repr(name) for name in get_args(StreamFormat))
             raise ConfigError(f"format is {format!r}; give one of {known}")
-        if isinstance(channels, bool) or not isinstance(channels, int) or not channels > 0:
-            raise ConfigError(f"channels is {channels!r}; give a whole number above 0")
+        counted = isinstance(channels, int) and not isinstance(channels, bool)
+        if not counted or not 0 < channels <= _MAX_CHANNELS:
+            raise ConfigError(f"channels is {channels!r}; give a whole number, 1 to 32")
         number = isinstance(buffer_seconds, (int, float)) and not isinstance(buffer_seconds, bool)
         if not number or not 0 < buffer_seconds <= _MAX_BUFFER_SECONDS:
             raise ConfigError(
@@ -201,6 +214,7 @@ class StreamedAudioInput:
         self._waiting: deque[Pushed | Committed] = deque()
         self._frames = 0
         self._closed = False
+        self._reading = False
         self._changed = Signal()
         self._resampler: tuple[int, Resampler] | None = None
 
@@ -278,13 +292,24 @@ class StreamedAudioInput:
     async def receive(self) -> Pushed | Committed | None:
         """Take the oldest audio or end of a turn; None once closed and empty. For one reader.
 
+        Raises:
+            ConcurrencyError: Another run is reading the stream.
+
         **Cancellation:** nothing is lost; may be called again.
         """
-        await trio.sleep(0)
-        while not self._waiting:
-            if self._closed:
-                return None
-            await self._changed.wait()
+        if self._reading:
+            raise ConcurrencyError(
+                "another run is reading this StreamedAudioInput; give each run one of its own"
+            )
+        self._reading = True
+        try:
+            await trio.sleep(0)
+            while not self._waiting:
+                if self._closed:
+                    return None
+                await self._changed.wait()
+        finally:
+            self._reading = False
         taken = self._waiting.popleft()
         if isinstance(taken, Pushed):
             self._frames -= taken.chunk.frames

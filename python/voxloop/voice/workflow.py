@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from dataclasses import replace
 from typing import Protocol, TypeAlias, cast, runtime_checkable
 
@@ -219,7 +226,10 @@ async def open_items(
         async with aclosing(source):
             yield source
     elif hasattr(source, "__aiter__"):
-        yield cast("AsyncIterator[Item]", source).__aiter__()
+        items = cast("AsyncIterator[Item]", source).__aiter__()
+        # An __aiter__() may be a generator itself, and nobody else has it to close.
+        async with aclosing(items) if isinstance(items, AsyncGenerator) else nullcontext():
+            yield items
     else:
         async with aclosing(_each(source)) as items:
             yield items
@@ -251,7 +261,7 @@ async def _each(source: object) -> AsyncGenerator[Item, None]:
             yield item
             if isinstance(item, str):
                 yield AgentTextEnd()
-    elif isinstance(source, Iterable):
+    elif isinstance(source, Iterable) and not isinstance(source, (Mapping, bytes, bytearray)):
         iterator: Iterator[Item] = iter(source)
         end = object()
         try:

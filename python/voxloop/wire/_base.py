@@ -56,6 +56,30 @@ def raw_event(data: str | bytes) -> tuple[str, JsonObject]:
     Raises:
         ProtocolError: Not JSON, not an object, or no ``type``.
     """
+    raw = _raw_object(data)
+    return _name(raw), raw
+
+
+def raw_streamed(data: str | bytes) -> tuple[str, JsonObject]:
+    """As `raw_event`; a bare ``{"error": ...}``, as many servers give up a stream, is an error.
+
+    Raises:
+        ProtocolError: As `raw_event` raises.
+    """
+    raw = _raw_object(data)
+    if "type" not in raw and raw.get("error"):
+        return "error", raw
+    return _name(raw), raw
+
+
+def _name(raw: JsonObject) -> str:
+    name = raw.get("type")
+    if not isinstance(name, str) or not name:
+        raise ProtocolError("the peer sent an event without a type")
+    return name
+
+
+def _raw_object(data: str | bytes) -> JsonObject:
     try:
         raw = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeError) as error:
@@ -66,7 +90,4 @@ def raw_event(data: str | bytes) -> tuple[str, JsonObject]:
         raise ProtocolError(
             f"the peer sent a JSON {type(raw).__name__} where an event object was expected"
         )
-    name = raw.get("type")
-    if not isinstance(name, str) or not name:
-        raise ProtocolError("the peer sent an event without a type")
-    return name, raw
+    return raw

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from voxloop._errors import ProtocolError
-from voxloop.wire._base import Event, JsonObject, Unknown, Wire, by_tag, raw_event
+from voxloop.wire._base import Event, JsonObject, Unknown, Wire, by_tag, raw_streamed
 
 __all__ = [
     "CreateSpeech",
@@ -169,7 +169,10 @@ def decode_stream_event(data: str) -> StreamEvent | Unknown:
     try:
         return _STREAM.decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        name, raw = raw_event(data)
+        name, raw = raw_streamed(data)
+    if name == "error":
+        inner = raw.get("error")
+        return StreamError(error=inner if isinstance(inner, str | dict) else raw)
     if name in _STREAM_TYPES:
         raise ProtocolError(f"the server sent an event {name} whose content cannot be used")
     return Unknown(name, raw)

@@ -11,7 +11,9 @@ from typing import Final, TypeAlias
 import msgspec
 
 from voxloop._errors import ProtocolError
-from voxloop.wire._base import Event, JsonObject, Unknown, Wire, by_tag, raw_event
+from voxloop.wire._base import Event, JsonObject, Unknown, Wire, by_tag, raw_streamed
+from voxloop.wire.audio import decode_error
+from voxloop.wire.text import encode_json
 
 __all__ = [
     "CreateResponse",
@@ -294,13 +296,14 @@ def decode_event(data: str | bytes) -> StreamEvent | Unknown:
             return event
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         pass
-    name, raw = raw_event(data)
+    name, raw = raw_streamed(data)
+    if name == "error":  # nested, without a type, with a number for a code: there are all kinds
+        said = decode_error(msgspec.json.encode(raw))
+        kind = None if said.type == name else said.type
+        return ErrorEvent(message=said.message, code=said.code or kind, param=said.param)
     if name not in _TYPES:
         return Unknown(name, raw)
     filled = {**_FILL, **{key: value for key, value in raw.items() if value is not None}}
-    nested = filled.get("error")
-    if name == "error" and isinstance(nested, dict):
-        filled.update(nested, type=name)  # some servers nest the error object
     try:
         return msgspec.convert(filled, _TYPES[name], strict=False)  # type: ignore[return-value]
     except msgspec.ValidationError as error:
@@ -309,4 +312,4 @@ def decode_event(data: str | bytes) -> StreamEvent | Unknown:
 
 def encode(value: CreateResponse | StreamEvent) -> bytes:
     """JSON text of a request or of an event; fields that are None are left out."""
-    return msgspec.json.encode(value)
+    return encode_json(value)

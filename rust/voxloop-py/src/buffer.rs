@@ -264,6 +264,23 @@ impl AudioChunk {
         PyBytes::new(py, &self.data)
     }
 
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyTuple>> {
+        let this = slf.get();
+        let format = Bound::new(slf.py(), Format { inner: this.format })?;
+        let arguments = (this.__bytes__(slf.py()), format);
+        (slf.get_type(), arguments).into_pyobject(slf.py())
+    }
+
+    /// What never changes is its own copy.
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[allow(clippy::needless_pass_by_value)] // the signature is Python's
+    fn __deepcopy__(slf: Py<Self>, _memo: Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
     fn __eq__(&self, other: &Self) -> bool {
         self.format == other.format && self.data == other.data
     }

@@ -82,14 +82,19 @@ async def create_speech(request: Request) -> Response:
     layout = checks.choice(body.get("stream_format") or "audio", "stream_format", ("audio", "sse"))
 
     async def produce(writer: BodyWriter) -> None:
+        async def send(data: bytes) -> None:
+            if layout == "sse":
+                delta = base64.b64encode(data).decode()
+                data = sse({"type": "speech.audio.delta", "audio": delta})
+            await writer.write(data)
+
         first = _wav_header() if kind == "wav" else b""
         async with LocalTextToSpeech().synthesize(text, settings) as chunks:
             async for chunk in chunks:
                 data, first = first + bytes(chunk), b""
-                if layout == "sse":
-                    delta = base64.b64encode(data).decode()
-                    data = sse({"type": "speech.audio.delta", "audio": delta})
-                await writer.write(data)
+                await send(data)
+        if first:
+            await send(first)  # nothing could be spoken: a file without samples, but a file
         if layout == "sse":
             usage = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
             await writer.write(sse({"type": "speech.audio.done", "usage": usage}))

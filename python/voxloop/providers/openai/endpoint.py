@@ -13,7 +13,13 @@ from uuid import uuid4
 import trio
 
 from voxloop import net, telemetry
-from voxloop._errors import ConfigError, NetworkError, ProtocolError, VoxloopError
+from voxloop._errors import (
+    ConfigError,
+    NetworkError,
+    ProtocolError,
+    QuotaExceeded,
+    VoxloopError,
+)
 from voxloop._version import __version__
 from voxloop.net import ConnectOptions, Secret, WebSocketOptions
 from voxloop.providers.openai.errors import error_from_response
@@ -302,7 +308,7 @@ class Endpoint:
                 error, status, headers, body = lost, None, {}, ""
             left = deadline - trio.current_time()
             delay = net.retry_delay(failed, status=status, headers=headers, body=body, budget=left)
-            if delay is None:
+            if delay is None or isinstance(error, QuotaExceeded):  # however that was worded
                 try:
                     raise error
                 finally:
@@ -328,11 +334,16 @@ def merge_headers(
 
 
 async def _error_body(response: HttpResponse) -> str:
+    """What came of it; the status has to do where nothing did."""
+    body = bytearray()
     try:
-        body = await response.read(limit=_ERROR_BODY_LIMIT)
+        async for piece in response.iter_bytes():
+            body += piece
+            if len(body) >= _ERROR_BODY_LIMIT:
+                break
     except (NetworkError, ProtocolError):
-        return ""  # the status alone has to do
-    return body.decode("utf-8", "replace")
+        pass
+    return body[:_ERROR_BODY_LIMIT].decode("utf-8", "replace")
 
 
 def _environment(name: str) -> str | None:

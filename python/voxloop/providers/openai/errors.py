@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit, urlunsplit
 
 from voxloop._errors import (
     ApiError,
@@ -50,6 +51,8 @@ def error_from_response(
     text = f"{doing}: the server answered {status}"
     if said.message:
         text += f": {redact(said.message, key)}"
+    if 300 <= status < 400 and (location := _address(headers.get("location", ""))):
+        text += f"; redirects are not followed, and this one points to {redact(location, key)}"
     if request_id:
         text += f" (request {request_id})"
     if status == 401:
@@ -139,6 +142,16 @@ def redact(text: str, key: Secret | None = None) -> str:
     if key is not None:
         text = text.replace(key.reveal(), "***")
     return _KEY.sub(r"\1-***", text)
+
+
+def _address(location: str) -> str:
+    """Where it points, without what may be secret in it."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return ""
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=host, query="", fragment=""))[:200]
 
 
 def _is_quota(status: int, said: ErrorBody) -> bool:

@@ -83,7 +83,7 @@ async def begin_events(
                 accept="text/event-stream",
             )
         )
-        kind = response.headers.get("content-type", "")
+        kind = response.headers.get("content-type", "").lower()
         if not kind.startswith("text/event-stream"):
             raise ProtocolError(
                 f"{doing}: the server answered with {kind or 'no content type'} where an "

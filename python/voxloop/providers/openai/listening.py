@@ -291,11 +291,12 @@ class Listening:
         stage, failed = self._stage, 0
         error: VoxloopError | None
         while True:
-            begun = time.monotonic()
+            opened: float | None = None
             try:
                 async with connect(self._endpoint, intent="transcription") as socket:
                     try:
                         rest = await self._begin(socket)
+                        opened = time.monotonic()
                         stage.socket, stage.opened = socket, True
                         stage.tell()
                         await self._converse(socket, rest)
@@ -306,8 +307,8 @@ class Listening:
                 error, why = None, "expired"
             except VoxloopError as lost:
                 error, why = lost, lost.code
-            # One that breaks as soon as it is open is no success: it counts on.
-            steady = time.monotonic() - begun > _STEADY_SECONDS
+            # One that breaks as soon as it is open, or never opens, is no success: it counts on.
+            steady = opened is not None and time.monotonic() - opened > _STEADY_SECONDS
             failed = 1 if steady else failed + 1
             if not self._may_go_on(error, failed):
                 try:

@@ -223,7 +223,7 @@ class OpenAISpeechToText:
                 multipart=parts,
             ) as response:
                 body = await response.read(limit=_ANSWER_LIMIT)
-                kind = response.headers.get("content-type", "")
+                kind = response.headers.get("content-type", "").lower()
             if options.format in ("text", "srt", "vtt"):
                 return FileTranscript(text=wire.decode_plain(body, kind))
             return file_transcript(wire.decode_transcription(body))

@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, Literal, Self, TypeAlias, get_args
 
-import msgspec
-
 from voxloop import telemetry
 from voxloop._bridge import checkpoint
 from voxloop._errors import ConfigError, ConnectionClosed, ProtocolError, TextToSpeechError
@@ -30,11 +28,15 @@ from voxloop.wire.audio import (
     StreamError,
     decode_stream_event,
 )
+from voxloop.wire.text import encode_json
 
 _OPTIONS: Final = HttpOptions(first_byte_timeout=10.0, idle_timeout=10.0)
 _FORMAT: Final = Format(SPEECH_SAMPLE_RATE)
 _SAMPLE_BYTES: Final = 2
 _END_MARK: Final = "[DONE]"
+_HEAD_BYTES: Final = 4
+"""Of raw samples too: by them it is known that they are no file."""
+_FILES: Final = {b"RIFF": "a WAV file", b"OggS": "an Ogg file", b"fLaC": "a FLAC file"}
 
 SpeechFormat: TypeAlias = Literal["pcm", "wav", "mp3", "opus", "aac", "flac"]
 """Formats of speech; ``pcm`` is signed 16-bit little-endian mono at 24,000 Hz, no header."""
@@ -76,7 +78,7 @@ class OpenAITextToSpeech:
 
         **Cancellation:** leaving the block ends the request.
         """
-        async with self._open(text, settings, "pcm", least=_SAMPLE_BYTES) as (first, pieces):
+        async with self._open(text, settings, "pcm") as (first, pieces):
             yield _Chunks(first, pieces)
 
     @asynccontextmanager
@@ -103,7 +105,7 @@ class OpenAITextToSpeech:
             raise ConfigError(f"format must be one of {', '.join(SPEECH_FORMATS)}")
         if not text.strip():
             raise ConfigError("there is nothing to speak: the text is blank")
-        async with self._open(text, settings or TTSSettings(), format, least=1) as (first, pieces):
+        async with self._open(text, settings or TTSSettings(), format) as (first, pieces):
             yield _Bytes(first, pieces)
 
     async def speak_file(
@@ -121,7 +123,7 @@ class OpenAITextToSpeech:
 
     @asynccontextmanager
     async def _open(
-        self, text: str, settings: TTSSettings, format: SpeechFormat, *, least: int
+        self, text: str, settings: TTSSettings, format: SpeechFormat
     ) -> AsyncIterator[_Begun]:
         if len(text) > MAX_SPEECH_CHARACTERS:
             raise ConfigError(
@@ -134,11 +136,11 @@ class OpenAITextToSpeech:
                 return
             official = self._endpoint.official
             request = speech_request(text, settings, format=format, official=official)
-            body = msgspec.json.encode(request)
+            body = encode_json(request)
             doing = f"speech with {request.model}"
 
             async def once(key: str) -> _Begun:
-                return await self._begin(body, doing, key, stack, least, events=settings.usage)
+                return await self._begin(body, doing, key, stack, format, events=settings.usage)
 
             yield await self._endpoint.retrying(once, doing=doing)
 
@@ -148,7 +150,7 @@ class OpenAITextToSpeech:
         doing: str,
         key: str,
         stack: AsyncExitStack,
-        least: int,
+        format: SpeechFormat,
         *,
         events: bool,
     ) -> _Begun:
@@ -164,7 +166,7 @@ class OpenAITextToSpeech:
                     accept="text/event-stream" if events else "application/octet-stream",
                 )
             )
-            kind = response.headers.get("content-type", "")
+            kind = response.headers.get("content-type", "").lower()
             wanted = kind.startswith("text/event-stream") == events
             if not wanted or (not events and kind.startswith(("text/", "application/json"))):
                 raise ProtocolError(
@@ -174,12 +176,18 @@ class OpenAITextToSpeech:
             pieces: AsyncIterator[bytes] = response.iter_bytes()
             if events:
                 pieces = _Events(response.iter_sse(), doing)
+            raw = format == "pcm" and not events
+            least = _SAMPLE_BYTES if format == "pcm" else 1
             first = b""
-            while len(first) < least:
+            while len(first) < (_HEAD_BYTES if raw else least):
                 piece = await anext(pieces, None)
                 if piece is None:
-                    raise TextToSpeechError(f"{doing}: the answer holds no audio", retryable=True)
+                    break
                 first += piece
+            if len(first) < least:
+                raise TextToSpeechError(f"{doing}: the answer holds no audio", retryable=True)
+            if raw:
+                _check_raw(first, kind, doing)
             stack.push_async_exit(attempt.pop_all())
             return first, pieces
 
@@ -207,6 +215,23 @@ def speech_request(
         speed=settings.speed,
         stream_format="sse" if settings.usage else None,
     )
+
+
+def _check_raw(first: bytes, kind: str, doing: str) -> None:
+    """Refuse a file where samples were asked for: it would be played as noise.
+
+    Servers that know one format only may leave out the one that was asked for.
+    """
+    found = _FILES.get(first[:4])
+    frame = kind.startswith("audio/mpeg") and first[0] == 0xFF and first[1] >= 0xE0  # its sync word
+    if first[:3] == b"ID3" or frame:
+        found = "an MP3 file"
+    if found is not None:
+        raise ProtocolError(
+            f"{doing}: the server answered with {found} where raw samples were asked for "
+            "(response_format pcm); it must be told to send those, or be asked for a whole file "
+            "by speak_file()"
+        )
 
 
 class _Events:

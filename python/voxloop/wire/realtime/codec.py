@@ -17,6 +17,7 @@ from voxloop.wire._base import Event, JsonObject, Unknown, by_tag, raw_event
 from voxloop.wire.realtime import _lenient
 from voxloop.wire.realtime.client import ClientEvent
 from voxloop.wire.realtime.server import ServerEvent
+from voxloop.wire.text import tellable
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +114,4 @@ def encode(event: Event | Unknown | Invalid | JsonObject) -> str:
     try:
         return _ENCODER.encode(whole).decode()
     except UnicodeEncodeError:
-        return _ENCODER.encode(_tellable(msgspec.to_builtins(whole))).decode()
-
-
-def _tellable(value: object) -> object:
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, dict):
-        return {_tellable(name): _tellable(inner) for name, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_tellable(inner) for inner in value]
-    return value
+        return _ENCODER.encode(tellable(msgspec.to_builtins(whole))).decode()
