@@ -333,15 +333,9 @@ class Session(SessionView):
         if previous_item_id is not None:
             check_id("previous_item_id", previous_item_id)
         item_id = item.id or f"item_{uuid.uuid4().hex[:24]}"
+        named = msgspec.structs.replace(item, id=item_id)
         await self._runner.room()
-        self._runner.command(
-            inputs.AddItem(
-                msgspec.structs.replace(item, id=item_id),
-                previous_item_id,
-                respond,
-                time.monotonic(),
-            )
-        )
+        self._runner.command(inputs.AddItem(named, previous_item_id, respond, time.monotonic()))
         return item_id
 
     async def delete_item(self, item_id: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import trio
 
-from voxloop._bridge import checkpoint
+from voxloop._bridge import checkpoint, let_other_threads_go
 from voxloop._errors import ProtocolError, UseAfterClose, VoxloopError
 from voxloop.net import AudioDelta, Frame, MediaCut, MediaLink
 from voxloop.providers import RealtimeTransport
@@ -263,6 +263,7 @@ class Runner:
             told = quick.answer(self.state, given)
             if told is not None:
                 self._send(effects.Send(told))
+                let_other_threads_go()  # the model waits for it
         self._state, todo = reducer.step(self.state, given)
         if self.recordings and isinstance(given, inputs.AppendAudio):
             self._record_user(given.data, given.at)
