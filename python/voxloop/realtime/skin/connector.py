@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import trio
 
@@ -279,13 +279,6 @@ class _First(Entering):
         self._opened, transport = await self._connector.reach()
         return transport
 
-    async def __aexit__(self, *failure: Any) -> bool | None:
-        with trio.CancelScope() as scope:
-            if self._connector.let_go:
-                scope.cancel()  # nobody waits for the other side
-            return await super().__aexit__(*failure)
-        return None
-
 
 class Connector:
     """Opens connections to one place.
@@ -306,7 +299,6 @@ class Connector:
         "attempts",
         "connections",
         "current",
-        "let_go",
     )
 
     def __init__(
@@ -325,8 +317,6 @@ class Connector:
         """The connection in use, or the last one that was."""
         self.connections: tuple[Connection, ...] = ()
         """Those that stand."""
-        self.let_go = False
-        """The first was let go for another, and is closed without a word."""
 
     async def first(
         self,
@@ -343,17 +333,20 @@ class Connector:
 
         **Cancellation:** it is closed.
         """
-        async with _First(self) as transport:
-            connection = Connection(1, transport, keep=self._keep)
-            self.connections, self.current = (connection,), connection
-            task_status.started()
-            del task_status  # it holds the nursery that this was begun in
-            await self._begun()
-            try:
-                await connection.serve(owner, nursery, clock)
-            finally:
-                self.let_go = connection.gone
-                nursery.start_soon(clock.run, name="voxloop timer")
+        # Around the block, which may have scopes of its own.
+        with trio.CancelScope() as leaving:
+            async with _First(self) as transport:
+                connection = Connection(1, transport, keep=self._keep)
+                self.connections, self.current = (connection,), connection
+                task_status.started()
+                del task_status  # it holds the nursery that this was begun in
+                await self._begun()
+                try:
+                    await connection.serve(owner, nursery, clock)
+                finally:
+                    nursery.start_soon(clock.run, name="voxloop timer")
+                    if connection.gone:
+                        leaving.cancel()  # let go for another: nobody waits for the other side
 
     async def _begun(self) -> None:
         if self._begin is not None:
