@@ -224,6 +224,10 @@ async def test_what_cannot_be_attached_is_refused(tmp_path: Path) -> None:
         with pytest.raises(ConfigError):
             async with session.attach(local_vad="loud"):  # type: ignore[arg-type]
                 pass
+        with pytest.raises(ConfigError, match="source is a NullSink; give a source"):
+            session.attach(audio.NullSink())  # type: ignore[arg-type]
+        with pytest.raises(ConfigError, match="sink is a int; give a sink"):
+            session.attach(sink=6)  # type: ignore[arg-type]
     transport = testing.MemoryTransport()
     async with realtime.open_session(GREETER, provider=transport.provider()) as session:
         with pytest.raises(ConfigError, match="media"):

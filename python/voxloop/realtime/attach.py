@@ -152,6 +152,8 @@ class Attaching(AbstractAsyncContextManager[Media]):
     def __init__(
         self, runner: Runner, source: Source | None, sink: Sink | None, options: AttachOptions
     ) -> None:
+        _check("source", source, "open_source", "WavSource(path) or Microphone()")
+        _check("sink", sink, "open_sink", "WavSink(path) or Speaker()")
         self._runner = runner
         self._given = (source, sink, options)
         self._block = open_nursery()
@@ -208,6 +210,14 @@ class Attaching(AbstractAsyncContextManager[Media]):
             follower.catch_up()
             if runner.follower is follower:
                 runner.follower = None
+
+
+def _check(name: str, given: object, opens: str, such: str) -> None:
+    if given is not None and not callable(getattr(given, opens, None)):
+        raise ConfigError(
+            f"{name} is a {type(given).__name__}; give a {name} of voxloop.audio, such as {such}, "
+            "or None"
+        )
 
 
 async def _open(
