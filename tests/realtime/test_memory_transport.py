@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
 import trio
 
 from voxloop import realtime, testing
 from voxloop._errors import ConfigError, ConnectionClosed
 from voxloop.agents import Agent
+from voxloop.providers import RealtimeTarget, RealtimeTransport
+from voxloop.testing.memory import MemoryProvider
 
 CREATED = {"type": "session.created", "session": {"type": "realtime", "id": "sess_m"}}
 
@@ -68,3 +73,26 @@ def test_it_offers_nothing_else() -> None:
     for part in (provider.speech_to_text, provider.text_to_speech, provider.language_model):
         with pytest.raises(ConfigError):
             part()
+
+
+class Nested(MemoryProvider):
+    """Its block has scopes and tasks of its own, as one that starts its server has."""
+
+    @asynccontextmanager
+    async def realtime(self, target: RealtimeTarget) -> AsyncIterator[RealtimeTransport]:  # type: ignore[override]
+        async with super().realtime(target) as transport, trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            yield transport
+            nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("ended_by_the_server", [False, True])
+async def test_a_block_may_have_scopes_of_its_own(ended_by_the_server: bool) -> None:
+    transport = testing.MemoryTransport()
+    transport.deliver(CREATED)
+    async with realtime.open_session(Agent("A", "Talk."), provider=Nested(transport)) as session:
+        await transport.wait_sent("session.update")
+        if ended_by_the_server:
+            transport.end()
+            assert [event async for event in session], "it comes to its end"
+    assert transport.closed

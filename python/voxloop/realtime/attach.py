@@ -12,8 +12,7 @@ from collections import deque
 from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import trio
 
@@ -185,15 +184,10 @@ class Attaching(AbstractAsyncContextManager[Media]):
         nursery.start_soon(media.run, follower, calls, name="voxloop media")
         return media
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
+    async def __aexit__(self, *failure: Any) -> bool | None:
         try:
             self._nursery.cancel_scope.cancel()
-            return await self._block.__aexit__(kind, failure, traceback)
+            return await self._block.__aexit__(*failure)
         finally:
             await self._end()
 

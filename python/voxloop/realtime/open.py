@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from types import TracebackType
+from functools import partial
+from typing import Any, TypeAlias
 
 import trio
 
@@ -24,6 +25,9 @@ from voxloop.realtime.skin.runner import Runner
 from voxloop.realtime.skin.work import check_agent
 from voxloop.tools import RunContext
 from voxloop.wire import realtime as rt
+
+_Connect: TypeAlias = Callable[[trio.Nursery], Awaitable[tuple[Runner, list[rt.Item]]]]
+"""Makes the first connection; with the items to begin with."""
 
 
 def open_session(
@@ -58,33 +62,26 @@ def open_session(
 
     **Cancellation:** what was opened is closed.
     """
-    return _Opening(agent, config, provider, model_config, context, initial_items)
+    connect = partial(_connected, agent, config, provider, model_config, context, initial_items)
+    return _Opening(connect)
 
 
 class _Opening(AbstractAsyncContextManager[Session]):
     """The block around a session; a generator would take more room for as long as it is open."""
 
-    __slots__ = ("_block", "_given", "_runner")
+    __slots__ = ("_block", "_connect", "_runner")
 
-    def __init__(
-        self,
-        agent: Agent,
-        config: RunConfig | None,
-        provider: Provider | None,
-        model_config: ModelConfig | None,
-        context: object,
-        initial_items: Sequence[rt.Item | Mapping[str, object]],
-    ) -> None:
-        self._given = (agent, config, provider, model_config, context, initial_items)
+    def __init__(self, connect: _Connect) -> None:
+        self._connect = connect
         self._block = open_nursery()
         self._runner: Runner | None = None
 
     async def __aenter__(self) -> Session:
-        given = self._given
-        del self._given  # what it takes to open one is not kept for as long as it is open
+        connect = self._connect
+        del self._connect  # what it takes to open one is not kept for as long as it is open
         nursery = await self._block.__aenter__()
         try:
-            self._runner, before = await _connected(nursery, *given)
+            self._runner, before = await connect(nursery)
             session = Session(self._runner)
             self._runner.start()
             for item in before:
@@ -94,29 +91,24 @@ class _Opening(AbstractAsyncContextManager[Session]):
             raise
         return session
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
+    async def __aexit__(self, *failure: Any) -> bool | None:
         try:
             if self._runner is not None:
                 await self._runner.aclose()
         except BaseException as error:
             await self._block.__aexit__(type(error), error, error.__traceback__)
             raise
-        return await self._block.__aexit__(kind, failure, traceback)
+        return await self._block.__aexit__(*failure)
 
 
 async def _connected(
-    nursery: trio.Nursery,
     agent: Agent,
     config: RunConfig | None,
     provider: Provider | None,
     model_config: ModelConfig | None,
     context: object,
     initial_items: Sequence[rt.Item | Mapping[str, object]],
+    nursery: trio.Nursery,
 ) -> tuple[Runner, list[rt.Item]]:
     """Check what was given and make the first connection; with the items to begin with."""
     settings, target = check_opening(agent, config, model_config, provider, initial_items)

@@ -198,7 +198,9 @@ class StreamedAudioInput:
             raise ConfigError(f"format is {format!r}; give one of {known}")
         counted = isinstance(channels, int) and not isinstance(channels, bool)
         if not counted or not 0 < channels <= _MAX_CHANNELS:
-            raise ConfigError(f"channels is {channels!r}; give a whole number, 1 to 32")
+            raise ConfigError(
+                f"channels is {channels!r}; give a whole number, 1 to {_MAX_CHANNELS}"
+            )
         number = isinstance(buffer_seconds, (int, float)) and not isinstance(buffer_seconds, bool)
         if not number or not 0 < buffer_seconds <= _MAX_BUFFER_SECONDS:
             raise ConfigError(

@@ -128,7 +128,7 @@ impl Uplink {
             return;
         }
         if self.source.sample_rate() == self.shared.format.rate() {
-            return self.enter(raw); // nothing is made room for that a clip needs once a round
+            return self.enter(raw); // nothing to resample, and no room made for it
         }
         let mut wire = std::mem::take(&mut self.wire);
         wire.clear();

@@ -61,7 +61,7 @@ def error(step: Step, event: rt.ErrorEvent) -> None:
         line.down(step, typed)
         return
     if harmless(detail):
-        _not_cancelled(step, detail)
+        _came_too_late(step, detail)
         return
     state, again = sequencer.refused(step.state.sequencer, detail, step.at)
     step.update(sequencer=state)
@@ -74,7 +74,7 @@ def error(step: Step, event: rt.ErrorEvent) -> None:
         step.error(typed)
 
 
-def _not_cancelled(step: Step, detail: rt.ErrorDetail) -> None:
+def _came_too_late(step: Step, detail: rt.ErrorDetail) -> None:
     state = step.state.sequencer
     if (detail.event_id or "").startswith("truncate_"):
         return

@@ -67,7 +67,7 @@ def _name(step: Step, response_id: str) -> None:
         step.state = replace(step.state, holds=holds)
 
 
-def request(step: Step) -> None:
+def expire(step: Step) -> None:
     """Give up a request that was sent long ago; the application is told."""
     waits, given_up = sequencer.unanswered(step.state.sequencer, step.at)
     if given_up:

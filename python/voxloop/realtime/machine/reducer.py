@@ -147,7 +147,7 @@ def _tick(work: Step, _given: inputs.Tick) -> None:
     _silence(work)
     dispatch.expire(work)
     on_response.expire(work)
-    overdue.request(work)
+    overdue.expire(work)
     guards.expire(work)
     handover.expire(work)
     line.tick(work)

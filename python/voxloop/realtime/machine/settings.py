@@ -7,7 +7,6 @@ leaf by leaf and a rejected leaf can be taken out again.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from typing import Final, TypeAlias, cast
 from weakref import WeakValueDictionary
 
@@ -26,7 +25,7 @@ class _Tree(dict[str, object]):
 
 
 _trees: Final[WeakValueDictionary[bytes, _Tree]] = WeakValueDictionary()
-"""Parts that sessions hold now, by a digest."""
+"""Parts that sessions hold now, by their JSON."""
 
 _VOICE = ("audio", "output", "voice")
 _BRANCHES = frozenset({"audio", "input", "output"})
@@ -159,10 +158,10 @@ def kept(known: Payload) -> Payload:
     sound = known.get("audio")
     if not isinstance(sound, dict) or isinstance(sound, _Tree):
         return known
-    digest = blake2b(msgspec.json.encode(sound), digest_size=16).digest()
-    held = _trees.get(digest)
-    if held is None or held != sound:
-        held = _trees[digest] = _Tree(sound)
+    text = msgspec.json.encode(sound)
+    held = _trees.get(text)
+    if held is None or held != sound:  # a list and a tuple are one JSON
+        held = _trees[text] = _Tree(sound)
     return {**known, "audio": held}
 
 

@@ -28,6 +28,7 @@ from voxloop.providers import MediaTransport, Provider, RealtimeTarget, Realtime
 from voxloop.realtime.machine import inputs
 from voxloop.realtime.reconnect import Reconnect
 from voxloop.realtime.skin.outbox import Outbox
+from voxloop.realtime.skin.timer import Timer
 
 NORMAL_CLOSURE = 1000
 DIAL_SECONDS = 15.0
@@ -71,22 +72,6 @@ class Owner(Protocol):
 
     async def give_way(self) -> None:
         """Let the application take what it was told."""
-        ...
-
-
-class Clock(Protocol):
-    """Who wants to be looked at when it is time; whoever waits may see to it."""
-
-    def rest(self) -> trio.CancelScope:
-        """A block to wait in, which ends when it is time."""
-        ...
-
-    def rested(self) -> None:
-        """The block is over."""
-        ...
-
-    async def run(self) -> None:
-        """Do nothing else."""
         ...
 
 
@@ -179,7 +164,7 @@ class Connection:
         if self._reading is not None:
             self._reading.cancel()
 
-    async def serve(self, owner: Owner, nursery: trio.Nursery, clock: Clock | None = None) -> None:
+    async def serve(self, owner: Owner, nursery: trio.Nursery, clock: Timer | None = None) -> None:
         """Read and write until the connection ends, which is told as `inputs.Lost`.
 
         A task in ``nursery`` writes what the transport did not take at once; it is begun for the
@@ -322,7 +307,7 @@ class Connector:
         self,
         owner: Owner,
         nursery: trio.Nursery,
-        clock: Clock,
+        clock: Timer,
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:

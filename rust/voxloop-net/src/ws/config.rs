@@ -12,8 +12,8 @@ use crate::proxy::{Proxy, ProxyChoice};
 use crate::target::Target;
 use crate::tls::TlsConfig;
 
-/// Bytes read from the socket at once. The protocol library fills as many with zeros before each
-/// read, so that they are resident for every connection; under TLS a read is no system call.
+/// Bytes that the protocol library asks for at once. It fills as many with zeros before each read, so
+/// that they are resident for every connection; the socket is read further ahead than that.
 const READ_BUFFER: usize = 2 * 1024;
 /// Bytes from which on what is to be sent is written to the socket. The protocol library keeps what
 /// room it once took for them, so that every connection that was late once holds it.
