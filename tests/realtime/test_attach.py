@@ -161,6 +161,26 @@ async def test_sound_that_is_pushed_goes_up() -> None:
     assert server.violations == []
 
 
+async def test_a_pushed_source_is_in_one_block_at_a_time() -> None:
+    source = audio.PushSource()
+    async with (
+        session_with(s.Script(), MANUAL) as (_, first),
+        session_with(s.Script(), MANUAL) as (server, second),
+    ):
+        async with first.attach(source):
+            with pytest.raises(ConcurrencyError, match="leave that block first"):
+                async with second.attach(source):
+                    pass
+        sent = b""
+        for _ in range(20):
+            piece = counter(0.02)
+            async with second.attach(source):  # at once behind the block before
+                await source.push(piece)
+                sent += piece
+                await reached(lambda: len(sent_audio(server)) >= len(sent))
+    assert sent_audio(server) == sent
+
+
 async def test_other_rates_are_resampled_both_ways(tmp_path: Path) -> None:
     clip = audio.resample(testing.utterance(1.0), 44_100)
     answer = bytes(audio.resample(testing.utterance(1.0), 24_000))

@@ -158,6 +158,9 @@ async def test_messages_images_items_and_raw_events() -> None:
                 await session.send_image(b"no image")
             with pytest.raises(ConfigError):
                 await session.send_raw({"no": "type"})
+            for bad in (float("nan"), [float("inf")], {"deep": (1, float("-inf"))}):
+                with pytest.raises(ConfigError, match="no JSON for"):
+                    await session.send_raw({"type": "vendor.thing", "x": bad})
             with pytest.raises(ConfigError):
                 await session.add_item({"role": "user"})
             texts = [(i.role, i.text) for i in session.history]

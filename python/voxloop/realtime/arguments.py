@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -143,11 +144,24 @@ def raw_event(event: object) -> dict[str, object]:
     try:
         # A copy: what the application changes afterwards does not change what is sent.
         encoded = rt.encode(given)
+        _finite(msgspec.to_builtins(given))
         made: dict[str, object] = msgspec.json.decode(encoded)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ConfigError(f"the event cannot be written as JSON: {error}") from None
     _small_enough("the event", len(encoded))
     return made
+
+
+def _finite(value: object) -> None:
+    # The encoder would write null, which says something else.
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"there is no JSON for {value}")
+    if isinstance(value, dict):
+        for part in value.values():
+            _finite(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            _finite(part)
 
 
 def response_params(

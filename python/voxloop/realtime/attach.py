@@ -106,17 +106,16 @@ class Media:
 
     # -- the work of the block -------------------------------------------------------------------
 
-    async def run(self, follower: Follower, calls: _Calls | None) -> None:
-        """Feed the session with what the media tell, until cancelled; now and then, catch up.
+    async def run(self, calls: _Calls | None) -> None:
+        """Feed the session with what the media tell, until cancelled.
 
         Raises:
             DeviceError: The microphone or the speaker is gone.
             VoxloopError: Source or sink has failed.
         """
         while True:
-            with follower.until():
-                for report in await self._link.receive_batch():
-                    self._tell(report, calls)
+            for report in await self._link.receive_batch():
+                self._tell(report, calls)
 
     def settle(self, reports: list[MediaReport]) -> None:
         """Enter what was told last; sound among it is too late, and all is silent anyway."""
@@ -181,7 +180,7 @@ class Attaching(AbstractAsyncContextManager[Media]):
             await self._end()
             raise
         calls = _Calls(sink.callback, nursery) if isinstance(sink, CallbackSink) else None
-        nursery.start_soon(media.run, follower, calls, name="voxloop media")
+        nursery.start_soon(media.run, calls, name="voxloop media")
         return media
 
     async def __aexit__(self, *failure: Any) -> bool | None:

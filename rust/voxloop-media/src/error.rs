@@ -10,6 +10,9 @@ pub enum MediaError {
     /// An audio format or rate that cannot be used.
     #[error(transparent)]
     Audio(#[from] voxloop_audio::AudioError),
+    /// What one at a time can use is in use.
+    #[error("{0}")]
+    Busy(&'static str),
     /// A file or a descriptor.
     #[error("{0}")]
     Io(String),

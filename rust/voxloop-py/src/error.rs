@@ -63,6 +63,7 @@ pub(crate) fn media(py: Python<'_>, failure: &MediaError) -> PyErr {
         MediaError::Device { fault, message } => {
             raise(py, "DeviceError", message, |fields| fields.set_item("reason", fault.as_str()))
         }
+        MediaError::Busy(_) => misuse(py, "ConcurrencyError", &failure.to_string()),
         other => misuse(py, "ConfigError", &other.to_string()),
     }
 }

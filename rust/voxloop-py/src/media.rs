@@ -70,7 +70,7 @@ impl MediaSource {
     #[staticmethod]
     fn pushed(queue: &PushQueue) -> Self {
         let handle = queue.handle.clone();
-        Self::made_by(move || Ok(Box::new(handle.source())))
+        Self::made_by(move || Ok(Box::new(handle.source()?)))
     }
 }
 

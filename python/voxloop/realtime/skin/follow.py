@@ -6,9 +6,8 @@ thread stands still, up to 8 MiB of each kind; what does not fit is counted as l
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Literal, Protocol
-
-import trio
 
 from voxloop import telemetry
 from voxloop.net import MediaLink
@@ -64,18 +63,14 @@ class Follower:
         self._link = link
         self._sent = 0
         self._wanted = wanted(listeners)
-        self._due = 0.0
-        self._until: trio.CancelScope | None = None
+        self.due = 0.0
+        """When to look again, by `time.monotonic`."""
 
-    def until(self) -> trio.CancelScope:
-        """Catch up, if it is time to; a scope that is over when it is time again."""
-        now = trio.current_time()
-        if now >= self._due:
-            self.catch_up()
-            listened = any(self._wanted) or telemetry.enabled(AUDIO_SENT)
-            self._due = now + (SECONDS if listened else IDLE_SECONDS)
-        self._until = trio.CancelScope(deadline=self._due)
-        return self._until
+    def look(self) -> None:
+        """Catch up, and set when to do so again."""
+        self.catch_up()
+        listened = any(self._wanted) or telemetry.enabled(AUDIO_SENT)
+        self.due = time.monotonic() + (SECONDS if listened else IDLE_SECONDS)
 
     def catch_up(self) -> None:
         """Enter what was carried until now, and say what is wanted from now on."""
@@ -92,9 +87,7 @@ class Follower:
         if now != self._wanted:
             self._wanted = now
             self._link.tap(sound=now[0], texts=now[1])
-            self._due = 0.0
-            if self._until is not None:
-                self._until.deadline = 0.0
+            self.due = 0.0
 
     def _enter(self, recordings: tuple[Recording, ...]) -> None:
         tapped = self._link.tapped()

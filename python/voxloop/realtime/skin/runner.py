@@ -223,6 +223,7 @@ class Runner:
         self._connector.keep_messages(self._frames_wanted)
         if self.follower is not None:
             self.follower.catch_up()
+            self._timer.nudge()
 
     def record(self, recording: Recording) -> None:
         """Enter in a recording what happens from now on."""

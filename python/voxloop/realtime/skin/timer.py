@@ -17,6 +17,20 @@ sooner."""
 PING_SECONDS = 15.0
 """How often the round trip of the last ping is told, if nothing else brings it up before."""
 
+CLOCKS_APART = 0.001
+"""Seconds by which trio's clock, which ends the wait, may be ahead of the one that is read here."""
+
+
+class Looking(Protocol):
+    """What looks at something now and then."""
+
+    due: float
+    """When it wants to next, by `time.monotonic`."""
+
+    def look(self) -> None:
+        """Look now."""
+        ...
+
 
 class Timed(Protocol):
     """What has a state that moves with time."""
@@ -24,6 +38,11 @@ class Timed(Protocol):
     @property
     def state(self) -> State:
         """What the reducer has made of everything so far."""
+        ...
+
+    @property
+    def follower(self) -> Looking | None:
+        """Who enters what attached media carry."""
         ...
 
     def feed(self, given: inputs.Input) -> VoxloopError | None:
@@ -36,7 +55,7 @@ class Timed(Protocol):
 
 
 class Timer:
-    """Feeds a `Tick` when the reducer wants one, and has the pings looked at now and then.
+    """Feeds a `Tick` when the reducer wants one; now and then has pings and media looked at.
 
     Who keeps time waits in the block of `rest` and says `rested` behind it: the first connection's
     reader, which has to wait anyway, and after it a task that does nothing else.
@@ -57,9 +76,13 @@ class Timer:
         """End the wait only for an earlier time: one that is too early does no harm."""
         if when is not None and (self._when is None or when < self._when):
             self._when = when
-            if self._rest is not None:
-                self._sooner = True
-                self._rest.deadline = float("-inf")
+            self.nudge()
+
+    def nudge(self) -> None:
+        """End the wait: there may be something to do sooner."""
+        if self._rest is not None:
+            self._sooner = True
+            self._rest.deadline = float("-inf")
 
     def rest(self) -> trio.CancelScope:
         """A block that ends when it is time."""
@@ -69,7 +92,9 @@ class Timer:
         wait = float("inf") if self._when is None else max(self._when - now, self._early)
         if self._when is not None:
             self._when = now + wait
-        self._rest = trio.move_on_after(max(0.0, min(wait, self._look - now)))
+        follower = self._runner.follower
+        look = self._look if follower is None else min(self._look, follower.due)
+        self._rest = trio.move_on_after(max(0.0, min(wait, look - now)))
         return self._rest
 
     def rested(self) -> None:
@@ -81,7 +106,10 @@ class Timer:
         if now >= self._look:
             self._look = now + PING_SECONDS
             self._runner.pinged()
-        if self._sooner:
+        follower = self._runner.follower
+        if follower is not None and now >= follower.due:
+            follower.look()
+        if self._sooner or self._when is None or now < self._when - CLOCKS_APART:
             return
         state = self._runner.state
         when = reducer.deadline(state)

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::os::fd::RawFd;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use voxloop_net::monotonic_ns;
 use voxloop_queue::{Outbox, Unsent};
 
 use super::{Source, Supply};
-use crate::error::Result;
+use crate::error::{MediaError, Result};
 
 /// The caller's end closed the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,8 @@ type Queue = Outbox<(Bytes, u64), Closed>;
 pub struct PushHandle {
     queue: Arc<Queue>,
     sample_rate: u32,
+    /// Whether a source takes from it.
+    taken: Arc<AtomicBool>,
 }
 
 impl PushHandle {
@@ -34,7 +37,11 @@ impl PushHandle {
     /// A rate that is out of range, or no descriptor is left.
     pub fn new(sample_rate: u32, max_bytes: usize) -> Result<Self> {
         Format::new(sample_rate, 1, voxloop_audio::Encoding::Pcm16)?;
-        Ok(Self { queue: Arc::new(Outbox::new(max_bytes)?), sample_rate })
+        Ok(Self {
+            queue: Arc::new(Outbox::new(max_bytes)?),
+            sample_rate,
+            taken: Arc::new(AtomicBool::new(false)),
+        })
     }
 
     /// Samples per second.
@@ -66,9 +73,22 @@ impl PushHandle {
         let _ = self.queue.push_last((Bytes::new(), monotonic_ns()), Closed);
     }
 
-    /// The other end.
-    pub fn source(&self) -> PushSource {
-        PushSource { queue: Arc::clone(&self.queue), sample_rate: self.sample_rate }
+    /// The other end, of which there is one at a time: two would tear the sound in pieces.
+    ///
+    /// # Errors
+    /// There is one.
+    pub fn source(&self) -> Result<PushSource> {
+        if self.taken.swap(true, Ordering::AcqRel) {
+            return Err(MediaError::Busy(
+                "this source is attached already; leave that block first, or make one source for \
+                 each session",
+            ));
+        }
+        Ok(PushSource {
+            queue: Arc::clone(&self.queue),
+            sample_rate: self.sample_rate,
+            taken: Arc::clone(&self.taken),
+        })
     }
 }
 
@@ -76,6 +96,13 @@ impl PushHandle {
 pub struct PushSource {
     queue: Arc<Queue>,
     sample_rate: u32,
+    taken: Arc<AtomicBool>,
+}
+
+impl Drop for PushSource {
+    fn drop(&mut self) {
+        self.taken.store(false, Ordering::Release);
+    }
 }
 
 impl Source for PushSource {
