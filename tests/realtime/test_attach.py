@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import gc
 import os
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -141,6 +143,29 @@ async def test_what_a_callback_raises_ends_the_block() -> None:
         await until(session, realtime.AgentEndEvent, 2)
 
 
+async def test_a_callback_slower_than_the_sound_holds_up_no_cancel() -> None:
+    plan = s.conversation(s.Say("a b c", audio=counter(6.0)), s.Say("d"))
+    calls = 0
+
+    def slow(_chunk: audio.AudioChunk) -> None:
+        nonlocal calls
+        calls += 1
+        time.sleep(0.06)
+
+    async with session_with(plan) as (server, session):
+        await session.send_message("Go on.")
+        with trio.move_on_after(1.2) as scope:
+            async with session.attach(sink=audio.CallbackSink(slow, batch_ms=20)):
+                await trio.sleep_forever()
+        # Three batches come in the time of one call: those of a look would take twice the 1.2 s.
+        assert trio.current_time() - scope.deadline < 0.5
+        assert 5 <= calls <= 25
+        await server.wait_for("conversation.item.truncate")
+        await session.send_message("Still there?")
+        await until(session, realtime.AgentEndEvent, 2)
+    assert server.violations == []
+
+
 async def test_sound_that_is_pushed_goes_up() -> None:
     sound = counter(1.03)
     source = audio.PushSource(max_seconds=0.2)
@@ -161,6 +186,10 @@ async def test_sound_that_is_pushed_goes_up() -> None:
     assert server.violations == []
 
 
+def has_come(server: testing.RealtimeServer, size: int) -> bool:
+    return len(sent_audio(server)) >= size
+
+
 async def test_a_pushed_source_is_in_one_block_at_a_time() -> None:
     source = audio.PushSource()
     async with (
@@ -171,14 +200,12 @@ async def test_a_pushed_source_is_in_one_block_at_a_time() -> None:
             with pytest.raises(ConcurrencyError, match="leave that block first"):
                 async with second.attach(source):
                     pass
-        sent = b""
-        for _ in range(20):
-            piece = counter(0.02)
+        piece = counter(0.02)
+        for number in range(1, 21):
             async with second.attach(source):  # at once behind the block before
                 await source.push(piece)
-                sent += piece
-                await reached(lambda: len(sent_audio(server)) >= len(sent))
-    assert sent_audio(server) == sent
+                await reached(partial(has_come, server, number * len(piece)))
+    assert sent_audio(server) == 20 * piece
 
 
 async def test_other_rates_are_resampled_both_ways(tmp_path: Path) -> None:

@@ -30,6 +30,9 @@ LocalVad: TypeAlias = Literal["network", "energy"]
 WAITING_BATCHES = 4096
 """Batches that may wait for a callback; what comes beyond is dropped and counted."""
 
+TURN_SECONDS = 0.02
+"""For how long the function of a `CallbackSink` is called before others have their turn."""
+
 
 @dataclass(frozen=True, slots=True)
 class AttachOptions:
@@ -55,7 +58,7 @@ class AttachOptions:
 class Media:
     """What is attached; made by `Session.attach`."""
 
-    __slots__ = ("_dropped", "_ended", "_link", "_runner", "_waited")
+    __slots__ = ("_dropped", "_ended", "_link", "_runner", "_untold", "_waited")
 
     def __init__(self, runner: Runner, link: MediaLink) -> None:
         self._runner = runner
@@ -63,6 +66,8 @@ class Media:
         self._ended = False
         self._waited: trio.Event | None = None
         self._dropped = 0
+        self._untold: list[MediaReport] = []
+        """Taken, the latest first, and not entered yet."""
 
     def stats(self) -> MediaStats:
         """What has happened so far; also after the block."""
@@ -114,12 +119,19 @@ class Media:
             VoxloopError: Source or sink has failed.
         """
         while True:
-            for report in await self._link.receive_batch():
-                self._tell(report, calls)
+            self._untold = await self._link.receive_batch()
+            self._untold.reverse()
+            until = time.monotonic() + TURN_SECONDS
+            while self._untold:
+                self._tell(self._untold.pop(), calls)
+                if calls is not None and time.monotonic() >= until:
+                    # The function is slow. What is left is not lost: see `settle`.
+                    await checkpoint()
+                    until = time.monotonic() + TURN_SECONDS
 
     def settle(self, reports: list[MediaReport]) -> None:
         """Enter what was told last; sound among it is too late, and all is silent anyway."""
-        for report in reports:
+        for report in (*reversed(self._untold), *reports):
             if report[0] != "silent":
                 self._tell(report, None)
 
