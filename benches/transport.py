@@ -277,7 +277,7 @@ def main() -> None:
     given = parser.parse_args()
     size = QUICK if given.quick else Size()
     if given.load:
-        size = replace(size, loads=tuple(given.load))
+        size = replace(size, loads=tuple(given.load), memory_sessions=max(given.load))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended before it was over"))
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:

@@ -112,7 +112,8 @@ class WavSource:
 class PushSource:
     """Sound that the application pushes; it is sent as soon as a frame of it is whole.
 
-    Policy: it blocks. While more than ``max_seconds`` wait to be sent, `push` waits.
+    Policy: it blocks. While more than ``max_seconds`` wait to be sent, `push` waits. It is attached
+    to one session at a time; what was pushed and not taken stays for the next.
 
     Args:
         format: Layout of bytes that are pushed, and the one rate of all of it.

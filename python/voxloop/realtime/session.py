@@ -233,7 +233,7 @@ class Session(SessionView):
                 connection.
 
         Raises:
-            ConcurrencyError: Media are attached already.
+            ConcurrencyError: Media are attached already, or the `PushSource` is to another session.
             ConfigError: The connection has no place for media, a value is out of range, or there is
                 a sink although sound is held (``RunConfig.hold_audio``).
             VoxloopError: Source or sink fails, while the block is open.
