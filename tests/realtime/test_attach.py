@@ -325,16 +325,18 @@ async def test_descriptors_and_tasks_are_given_back(tmp_path: Path) -> None:
     if not Path("/proc/self/fd").is_dir():
         pytest.skip("descriptors are counted where the system lists them")
     async with session_with(s.Script()) as (_, session):
+        idle = _native.live_tasks()
         for _ in range(2):  # what is made once for a process is there after the first
             async with session.attach(audio.WavSource(counter(1.0)), audio.NullSink()):
                 await trio.sleep(0.02)
-        await trio.sleep(0.3)  # a task counts until its thread is done with it
+        # A task still counts for a moment after its last word.
+        await reached(lambda: _native.live_tasks() == idle)
         before, tasks = descriptors(), _native.live_tasks()
         for number in range(20):
             source = audio.PushSource() if number % 2 else audio.WavSource(counter(1.0), loop=True)
             async with session.attach(source, audio.WavSink(tmp_path / "x.wav")):
                 await trio.sleep(0.01)
-                await reached(lambda: _native.live_tasks() == tasks + 1)
+                assert _native.live_tasks() == tasks + 1
             del source
         await reached(lambda: _native.live_tasks() == tasks)
         gc.collect()
